@@ -1,0 +1,55 @@
+"""The root of every p2px failure: a message that is complete, a stable code, a next step.
+
+A failure is defined beside the code that raises it, as a subclass of one of the kinds here. The
+kind decides the exit code of the command line; the message says what, where, expected and found;
+the hint is the next command to type, or None when there is none worth typing.
+"""
+
+from typing import ClassVar
+
+
+class P2pxError(Exception):
+    """A failure that p2px can explain. Its text is printed as it stands, in one place (the CLI)."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class BadInput(P2pxError):
+    """Text, an option or a file that does not say what it should; nothing was changed."""
+
+    code = "bad_input"
+    exit_code = 2
+
+
+class NotRunning(P2pxError):
+    """The cluster, node or registry that was asked for is not there."""
+
+    code = "not_running"
+    exit_code = 3
+
+
+class NotFound(P2pxError):
+    """No node, order or market has that name."""
+
+    code = "not_found"
+    exit_code = 4
+
+
+class TimedOut(P2pxError):
+    """No answer within the time given; what was asked may or may not have happened."""
+
+    code = "timed_out"
+    exit_code = 5
+
+
+class Conflict(P2pxError):
+    """A port is taken, a folder is locked, or the other side is of another version."""
+
+    code = "conflict"
+    exit_code = 6
