@@ -1,0 +1,104 @@
+"""What a reader of a market is shown: orders and trades as whole records. Values only.
+
+A view is made from the machine and its history on request. It is never stored and never enters
+the log, so it may grow fields (at the end, with defaults) without a new version of anything.
+"""
+
+import msgspec
+
+from p2pcli.market.commands import SelfTrade, Side, TimeInForce
+from p2pcli.market.depth import Level
+from p2pcli.market.events import Status
+
+
+class FillView(msgspec.Struct, frozen=True, array_like=True):
+    """One execution, seen from one of its two orders."""
+
+    trade: int  # trade number
+    sequence: int  # of the entry that caused it
+    time_ns: int  # wall clock of that entry, nanoseconds since 1970
+    price: int  # ticks
+    quantity: int  # lots
+    maker: int  # order id
+    taker: int  # order id
+    counterparty: str  # owner of the other order
+
+
+class OrderView(msgspec.Struct, frozen=True, array_like=True):
+    """One order, open or closed. filled + remaining + cancelled = quantity (S5)."""
+
+    order: int
+    client_order_id: str
+    owner: str
+    side: Side
+    price: int  # ticks; 0: market order
+    quantity: int  # lots, the total asked for
+    filled: int
+    remaining: int  # lots still resting; 0 once closed
+    status: Status
+    tif: TimeInForce
+    post_only: bool
+    self_trade: SelfTrade
+    sequence: int  # of the entry that placed it
+    time_ns: int  # when it was placed
+    fills: list[FillView] = []
+
+    @property
+    def cancelled(self) -> int:
+        """Return the lots that will never trade: cancelled, expired or refused."""
+        return self.quantity - self.filled - self.remaining
+
+    @property
+    def notional(self) -> int:
+        """Return the sum of price times quantity over the fills, in tick-lots."""
+        return sum(fill.price * fill.quantity for fill in self.fills)
+
+
+class TradeView(msgspec.Struct, frozen=True, array_like=True):
+    """One trade with both sides named."""
+
+    trade: int
+    sequence: int
+    time_ns: int
+    price: int  # ticks
+    quantity: int  # lots
+    taker_side: Side
+    maker: int  # order id
+    taker: int  # order id
+    maker_owner: str
+    taker_owner: str
+
+
+class BookView(msgspec.Struct, frozen=True, array_like=True):
+    """The top of a book at one sequence, best price first on both sides."""
+
+    sequence: int
+    bids: list[Level]
+    asks: list[Level]
+    last_price: int = 0  # ticks; 0 before the first trade
+    halted: bool = False
+
+
+class MarketStatus(msgspec.Struct, frozen=True, array_like=True):
+    """One market as one node has it."""
+
+    symbol: str
+    sequence: int  # last entry applied
+    digest: bytes  # rolling digest at that sequence
+    open_orders: int
+    trades: int  # trade numbers given so far
+    last_price: int = 0
+    halted: bool = False
+    problem: str = ""  # why this market does not serve here; "": it does
+
+
+class NodeStatus(msgspec.Struct, frozen=True, array_like=True):
+    """One node, as it describes itself."""
+
+    cluster: str
+    name: str
+    pid: int
+    uptime_s: float
+    markets: list[MarketStatus]
+    peers: dict[str, str] = {}  # peer name -> "connected", or why not
+    version: str = ""
