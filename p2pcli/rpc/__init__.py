@@ -1,1 +1,19 @@
+"""The annex that carries requests: frames in, payloads out, between processes that share a secret.
 
+``frame``    length-prefixed frames in a byte stream
+``auth``     who may talk: a mutual HMAC-SHA256 handshake with the cluster's secret
+``breaker``  when to leave a failing peer alone (pybreaker underneath)
+``tcp``      sockets: a listener, a dialler, and a connection that sends and receives payloads
+
+On the wire: 4 bytes length, big endian, then that many bytes of MessagePack. What the MessagePack
+means is the business of the floor above; only the handshake is decided here.
+
+    client                                     node
+      Hello(version, nonce, owner, role)  ->
+                                          <-   Challenge(version, nonce, node, cluster, proof)
+      Proof(proof)                        ->
+                                          <-   Welcome(greeting)   or   Turned away(code, message)
+
+The node proves itself first, so a client with another secret learns that before it says anything
+about its own. Both proofs cover every field sent before them.
+"""

@@ -1,0 +1,130 @@
+"""Who may talk: a mutual challenge with the cluster's shared secret (HMAC-SHA256, RFC 2104).
+
+Each proof is an HMAC over a label and every field sent before it, so a proof cannot be replayed in
+another conversation, reflected to its sender, or kept while a field is changed. Nonces are given by
+the shell. The secret never travels, and neither side accepts itself as the other.
+"""
+
+import hashlib
+import hmac
+
+import msgspec
+
+from p2pcli.errors import Conflict
+
+VERSION = 1
+NONCE_BYTES = 32
+SECRET_BYTES = 32
+MAX_NAME = 64  # characters of a node, owner or cluster name
+
+ROLE_CLIENT = 1
+ROLE_PEER = 2
+
+
+class WrongSecret(Conflict):
+    """The two sides do not hold the same cluster secret."""
+
+    code = "wrong_secret"
+
+
+class OtherVersion(Conflict):
+    """The other side speaks another version of the protocol."""
+
+    code = "other_version"
+
+
+class TurnedAway(Conflict):
+    """The node refused the conversation and said why."""
+
+    code = "turned_away"
+
+
+class BadHandshake(Conflict):
+    """The other side does not speak this protocol."""
+
+    code = "bad_handshake"
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="p2px"):
+    """The first message: who is calling, and a fresh challenge for the node."""
+
+    version: int
+    nonce: bytes
+    owner: str = ""  # on whose behalf orders come; "": the node's own name
+    role: int = ROLE_CLIENT
+    caller: str = ""  # name of the calling node, for a peer
+    caller_port: int = 0  # where the calling node itself listens, for a peer
+
+
+class Challenge(msgspec.Struct, frozen=True, array_like=True, tag="challenge"):
+    """The node's proof, and its own challenge."""
+
+    version: int
+    nonce: bytes
+    node: str
+    cluster: str
+    proof: bytes
+
+
+class Proof(msgspec.Struct, frozen=True, array_like=True, tag="proof"):
+    """The caller's proof."""
+
+    proof: bytes
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
+    """The conversation is open. ``greeting`` is for the floor above."""
+
+    greeting: msgspec.Raw
+
+
+class Away(msgspec.Struct, frozen=True, array_like=True, tag="away"):
+    """The conversation is over before it began."""
+
+    code: str
+    message: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def node_proof(secret: bytes, hello: Hello, nonce: bytes, node: str, cluster: str) -> bytes:
+    """Return what only a node with this secret can answer to ``hello``."""
+    return _proof(secret, "p2px node", [hello, nonce, node, cluster])
+
+
+def caller_proof(secret: bytes, hello: Hello, challenge: Challenge) -> bytes:
+    """Return what only a caller with this secret can answer to ``challenge``."""
+    return _proof(secret, "p2px caller", [hello, challenge])
+
+
+def check_hello(hello: Hello) -> None:
+    """Raise ``OtherVersion`` or ``BadHandshake`` unless the greeting can be answered."""
+    if hello.version != VERSION:
+        raise OtherVersion(f"the caller speaks protocol version {hello.version}, this node {VERSION}")
+    if len(hello.nonce) != NONCE_BYTES:
+        raise BadHandshake(f"the nonce has {len(hello.nonce)} bytes, expected {NONCE_BYTES}")
+    for what, name in (("owner", hello.owner), ("caller", hello.caller)):
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise BadHandshake(f"the {what} name is longer than {MAX_NAME} characters or not printable")
+
+
+def check_challenge(secret: bytes, hello: Hello, challenge: Challenge, where: str) -> None:
+    """Raise ``WrongSecret`` or ``OtherVersion`` unless the node has proved itself."""
+    if challenge.version != VERSION:
+        raise OtherVersion(f"{where} speaks protocol version {challenge.version}, this client {VERSION}")
+    expected = node_proof(secret, hello, challenge.nonce, challenge.node, challenge.cluster)
+    if len(challenge.nonce) != NONCE_BYTES or not hmac.compare_digest(expected, challenge.proof):
+        raise WrongSecret(
+            f"{where} belongs to another cluster: its secret is not the one given",
+            hint="use the cluster's own secret file, or --name for another cluster",
+        )
+
+
+def is_proven(secret: bytes, hello: Hello, challenge: Challenge, proof: Proof) -> bool:
+    """Say whether the caller holds the secret. Constant time in the proof."""
+    return hmac.compare_digest(caller_proof(secret, hello, challenge), proof.proof)
+
+
+def _proof(secret: bytes, label: str, fields: list[object]) -> bytes:
+    return hmac.new(secret, _encoder.encode([label, *fields]), hashlib.sha256).digest()

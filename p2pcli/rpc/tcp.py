@@ -1,0 +1,371 @@
+"""TCP sockets: a listener, a dialler, and a connection that carries payloads. Nothing is decided here.
+
+Sockets stay blocking; the kernel's own timeouts (SO_RCVTIMEO, SO_SNDTIMEO) wake them, which saves the
+extra poll() that ``settimeout`` puts before every recv.
+"""
+
+import errno
+import secrets
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
+from p2pcli.rpc import auth
+from p2pcli.rpc.frame import MAX_FRAME, MAX_FRAME_BEFORE_AUTH, FrameDecoder, framed
+
+RECEIVE_BYTES = 256 << 10
+HANDSHAKE_S = 5.0  # a stranger's whole greeting
+FRAME_S = 10.0  # a frame that has begun must be complete by then, or its thread is wanted elsewhere
+TICK_S = 1.0  # how often a waiting thread looks at its deadlines
+SEND_S = 5.0  # a reader that takes nothing for this long is gone
+MAX_OUTBOX = 16 << 20  # bytes waiting for one slow reader
+BACKLOG = 512
+USER_TIMEOUT_MS = 10_000  # unacknowledged data older than this closes the connection (RFC 5482)
+
+_Message = TypeVar("_Message")
+
+_encoder = msgspec.msgpack.Encoder()
+_hello = msgspec.msgpack.Decoder(auth.Hello)
+_proof = msgspec.msgpack.Decoder(auth.Proof)
+_challenge = msgspec.msgpack.Decoder(auth.Challenge | auth.Away)
+_verdict = msgspec.msgpack.Decoder(auth.Welcome | auth.Away)
+
+
+class PeerUnreachable(NotRunning):
+    """Nobody answers at that address."""
+
+    code = "unreachable"
+
+
+class PortTaken(Conflict):
+    """Another process listens there."""
+
+    code = "port_taken"
+
+
+class ConnectionLost(TimedOut):
+    """The connection ended; what was under way may or may not have happened."""
+
+    code = "connection_lost"
+
+
+class NoAnswer(TimedOut):
+    """The other side did not answer in time."""
+
+    code = "no_answer"
+
+
+class Connection:
+    """One TCP connection that carries framed payloads both ways.
+
+    One thread receives; any thread may send. A send never blocks its caller: what the kernel does not
+    take at once waits in an outbox that a writer thread of its own empties, and a reader whose outbox
+    is full or who takes nothing for ``SEND_S`` seconds is cut off.
+    """
+
+    def __init__(self, sock: socket.socket, limit: int = MAX_FRAME) -> None:
+        self._sock = sock
+        self._decoder = FrameDecoder(limit)
+        self._send_lock = threading.Lock()
+        self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
+        self._room = threading.Condition(self._send_lock)
+        self._writing = False
+        self._closed = False
+        host, port = sock.getpeername()[:2]
+        self.address = f"{host}:{port}"
+        _tune(sock)
+
+    # -- receiving --------------------------------------------------------------------------------
+
+    def receive(self, idle_s: float | None = None) -> Iterator[list[bytes]]:
+        """Yield the payloads of each piece that arrives, until the other side closes.
+
+        Raises ``ConnectionLost``; ``NoAnswer`` when nothing at all comes for ``idle_s`` seconds or a
+        frame stays incomplete for ``FRAME_S``; ``FrameTooLarge``.
+        """
+        decoder = self._decoder
+        last = began = monotonic()
+        while True:
+            try:
+                data = self._sock.recv(RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):  # SO_RCVTIMEO: time to look at the deadlines
+                if idle_s is not None and monotonic() - last > idle_s:
+                    raise NoAnswer(f"{self.address} sent nothing for {idle_s:g} s") from None
+                self._check_frame(began)
+                continue
+            except OSError as error:
+                raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+            if not data:
+                return
+            last = monotonic()
+            if not decoder.is_mid_frame:
+                began = last
+            payloads = decoder.feed(data)
+            if payloads:
+                began = last
+                yield payloads
+            else:
+                self._check_frame(began)  # a slow drip of bytes resets no deadline
+
+    def _check_frame(self, began: float) -> None:
+        if self._decoder.is_mid_frame and monotonic() - began > FRAME_S:
+            raise NoAnswer(f"{self.address} did not finish a frame in {FRAME_S:g} s")
+
+    def receive_one(self, deadline: float) -> bytes:
+        """Return the next payload, which must be the only one on its way. For conversations by turns.
+
+        Raises ``NoAnswer`` at ``deadline`` (monotonic), ``ConnectionLost`` when the other side closes.
+        """
+        while True:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise NoAnswer(f"{self.address} did not answer in time")
+            _receive_timeout(self._sock, left)
+            try:
+                data = self._sock.recv(RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError as error:
+                raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+            if not data:
+                raise ConnectionLost(f"{self.address} closed the connection")
+            payloads = self._decoder.feed(data)
+            if len(payloads) > 1:
+                raise auth.BadHandshake(f"{self.address} speaks out of turn")
+            if payloads:
+                return payloads[0]
+
+    def settle(self, limit: int = MAX_FRAME) -> None:
+        """Leave the handshake behind: full-size frames, and waits that only look at deadlines."""
+        self._decoder.limit = limit
+        _receive_timeout(self._sock, TICK_S)
+
+    # -- sending ----------------------------------------------------------------------------------
+
+    def send(self, frames: bytes) -> None:
+        """Send framed bytes, at once or through the outbox. Raises ``ConnectionLost``."""
+        with self._send_lock:
+            if self._closed:
+                raise ConnectionLost(f"connection to {self.address} is closed")
+            if self._writing:
+                self._store(frames)
+                return
+            try:
+                sent = self._sock.send(frames, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+            if sent < len(frames):
+                self._store(frames[sent:])
+                self._writing = True
+                threading.Thread(target=self._write, name=f"write {self.address}", daemon=True).start()
+
+    def send_blocking(self, frames: bytes) -> None:
+        """Send framed bytes and wait until the kernel has them all. Raises ``ConnectionLost``.
+
+        For a thread that has nothing else to do, such as a peer's sender or a client.
+        """
+        try:
+            self._sock.sendall(frames)
+        except BlockingIOError:
+            raise ConnectionLost(f"{self.address} took nothing for {SEND_S:g} s") from None
+        except OSError as error:
+            raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+
+    def _store(self, frames: bytes) -> None:
+        if self._outbox_bytes + len(frames) > MAX_OUTBOX:
+            self._shut()
+            raise ConnectionLost(f"{self.address} reads too slowly: {MAX_OUTBOX} bytes wait for it")
+        self._outbox.append(frames)
+        self._outbox_bytes += len(frames)
+
+    def _write(self) -> None:
+        while True:
+            with self._send_lock:
+                if not self._outbox or self._closed:
+                    self._writing = False
+                    self._outbox.clear()
+                    self._outbox_bytes = 0
+                    return
+                piece = self._outbox.popleft()
+                self._outbox_bytes -= len(piece)
+            try:
+                self._sock.sendall(piece)
+            except OSError:  # the receiving thread notices and reports; here the rest is only dropped
+                self.close()
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close from any thread; a thread waiting in ``receive`` wakes up. Repeating it is fine."""
+        with self._send_lock:
+            self._shut()
+
+    def release(self) -> None:
+        """Give the descriptor back. Only the receiving thread calls it, last."""
+        self.close()
+        self._sock.close()
+
+    def _shut(self) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                self._sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Listener:
+    """A bound, listening socket."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind. Port 0 takes any free one. Raises ``PortTaken``."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+            sock.listen(BACKLOG)
+        except OSError as error:
+            sock.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(
+                    f"port {port} on {host} is taken by another process",
+                    hint="choose another port, or 0 for any",
+                ) from error
+            raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        self._sock = sock
+        self.host: str = host
+        self.port: int = sock.getsockname()[1]
+
+    def accept(self) -> socket.socket | None:
+        """Return the next caller's socket, or None once closed.
+
+        Raises ``OSError`` for everything that passes, such as running out of descriptors.
+        """
+        try:
+            sock, _ = self._sock.accept()
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EBADF):  # what close() does to a waiting accept()
+                return None
+            raise
+        return sock
+
+    def close(self) -> None:
+        """Stop listening and wake a waiting ``accept``."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._sock.close()
+
+
+def welcome(connection: Connection, secret: bytes, node: str, cluster: str, greeting: bytes) -> auth.Hello:
+    """Carry out the node's side of the handshake and return the caller's greeting.
+
+    Raises ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
+    """
+    deadline = monotonic() + HANDSHAKE_S
+    try:
+        hello = _decoded(_hello, connection.receive_one(deadline))
+        auth.check_hello(hello)
+        nonce = secrets.token_bytes(auth.NONCE_BYTES)
+        proof = auth.node_proof(secret, hello, nonce, node, cluster)
+        challenge = auth.Challenge(auth.VERSION, nonce, node, cluster, proof)
+        connection.send(framed(_encoder.encode(challenge)))
+        if not auth.is_proven(secret, hello, challenge, _decoded(_proof, connection.receive_one(deadline))):
+            raise auth.WrongSecret(f"{connection.address} does not hold this cluster's secret")
+    except P2pxError as error:
+        if not isinstance(error, (ConnectionLost, NoAnswer)):
+            try:
+                connection.send(framed(_encoder.encode(auth.Away(error.code, error.message))))
+            except ConnectionLost:
+                pass
+        raise
+    connection.send(framed(_encoder.encode(auth.Welcome(msgspec.Raw(greeting)))))
+    connection.settle()
+    return hello
+
+
+def dial(
+    host: str,
+    port: int,
+    secret: bytes,
+    *,
+    owner: str = "",
+    role: int = auth.ROLE_CLIENT,
+    caller: str = "",
+    caller_port: int = 0,
+    timeout: float = HANDSHAKE_S,
+) -> tuple[Connection, auth.Challenge, bytes]:
+    """Connect and carry out the caller's side of the handshake.
+
+    Returns the connection, the node's proven introduction and its greeting. ``timeout`` seconds for
+    all of it. Raises ``PeerUnreachable``, ``NoAnswer``, ``WrongSecret``, ``TurnedAway``.
+    """
+    deadline = monotonic() + timeout
+    where = f"{host}:{port}"
+    try:
+        sock = socket.create_connection((host, port), timeout=timeout)
+    except TimeoutError as error:
+        raise NoAnswer(f"{where} did not answer within {timeout:g} s") from error
+    except OSError as error:
+        raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
+    try:
+        sock.settimeout(None)
+        connection = Connection(sock, MAX_FRAME_BEFORE_AUTH)
+        hello = auth.Hello(
+            auth.VERSION, secrets.token_bytes(auth.NONCE_BYTES), owner, role, caller, caller_port
+        )
+        connection.send_blocking(framed(_encoder.encode(hello)))
+        challenge = _decoded(_challenge, connection.receive_one(deadline))
+        if isinstance(challenge, auth.Away):
+            raise auth.TurnedAway(f"{where} turned the call away: {challenge.message}")
+        auth.check_challenge(secret, hello, challenge, where)
+        proof = auth.Proof(auth.caller_proof(secret, hello, challenge))
+        connection.send_blocking(framed(_encoder.encode(proof)))
+        connection.settle()
+        verdict = _decoded(_verdict, connection.receive_one(deadline))
+        if isinstance(verdict, auth.Away):
+            raise auth.TurnedAway(f"{where} turned the call away: {verdict.message}")
+    except BaseException:
+        sock.close()
+        raise
+    connection.settle()
+    return connection, challenge, bytes(verdict.greeting)
+
+
+def _decoded(decoder: "msgspec.msgpack.Decoder[_Message]", payload: bytes) -> _Message:
+    try:
+        return decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise auth.BadHandshake(f"the other side does not speak p2px: {error}") from error
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    _receive_timeout(sock, TICK_S)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S))
+
+
+def _receive_timeout(sock: socket.socket, seconds: float) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("ll", whole, max(1, int((seconds - whole) * 1_000_000)))
