@@ -17,6 +17,7 @@ UNIT_DIGITS = 8
 UNITS = 10**UNIT_DIGITS  # units in 1
 MAX_MARKETS = 999  # highest market number of a cluster
 MAX_PRICE_BAND = 1_000_000  # basis points
+MARKET_PRICE = "market"  # what stands for a price where an order takes any
 
 _NUMBER = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,8}))?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}", re.ASCII)
@@ -94,13 +95,9 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True):
 
     def quantity_at_price(self, text: str) -> tuple[int, int]:
         """Return ``0.5@30000`` as (lots, ticks) and ``0.5@market`` as (lots, 0)."""
-        quantity, at, price = text.partition("@")
-        if not at or not quantity or not price:
-            raise BadNumber(
-                f"order {_shown(text)} is not QTY@PRICE", hint="write it like 0.5@30000, or 0.5@market"
-            )
+        quantity, price = order_parts(text)
         lots = self.quantity(quantity)
-        return lots, 0 if price == "market" else self.price(price)
+        return lots, 0 if price == MARKET_PRICE else self.price(price)
 
     def _whole(self, what: str, text: str, step: int, maximum: int) -> int:
         units = units_of(what, text)
@@ -155,6 +152,16 @@ def parse_order_name(text: str) -> tuple[int, int]:
     if not match:
         raise BadOrderId(f"order id {_shown(text)} is not a number like 1042 or 2-1042")
     return int(match[1] or 1), int(match[2])
+
+
+def order_parts(text: str) -> tuple[str, str]:
+    """Return quantity and price text of ``0.5@30000``. Raises ``BadNumber`` when it has not both."""
+    quantity, at, price = text.partition("@")
+    if not at or not quantity or not price:
+        raise BadNumber(
+            f"order {_shown(text)} is not QTY@PRICE", hint="write it like 0.5@30000, or 0.5@market"
+        )
+    return quantity, price
 
 
 def units_of(what: str, text: str) -> int:

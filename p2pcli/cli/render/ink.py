@@ -1,0 +1,42 @@
+"""Styles, and text that cannot drive a terminal."""
+
+from collections.abc import Callable
+
+Paint = Callable[[str, str], str]  # text, style -> text
+
+# Meanings, not colours, so that one table decides how the whole program looks.
+STYLES = {
+    "": "",
+    "head": "1",
+    "dim": "2",
+    "bid": "32",
+    "ask": "31",
+    "good": "32",
+    "warn": "33",
+    "bad": "31",
+    "own": "36",
+    "error": "1;31",
+    "hint": "36",
+}
+
+
+def plain(text: str, style: str) -> str:
+    """Return ``text`` without colour."""
+    return text
+
+
+def ansi(text: str, style: str) -> str:
+    """Return ``text`` in the colour of a style of ``STYLES``."""
+    code = STYLES[style]
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
+
+
+def harmless(text: str) -> str:
+    """Return text of unknown origin with everything unprintable escaped.
+
+    Owners, client order ids and log lines come from other programs: printed raw, an escape sequence
+    in one could rewrite what the reader sees.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
