@@ -1,1 +1,18 @@
+"""The third floor: one exchange process, where the log and the book meet.
 
+    client ---Submit---> server ---> committer ---append---> log
+                                        |  sequence n, durable
+                                        v
+                                     replica (machine + book, behind one threading.Lock)
+                                        |  outcomes             \\
+    client <---Answer---  server <------+                        +--> distribution --Push--> peers
+                                        |                             history (SQLite, background)
+
+``body``, ``machine``, ``requests``, ``record`` decide; ``replica``, ``committer``, ``server``,
+``distribution``, ``history``, ``client`` and ``process`` hold the threads, sockets and files.
+
+There is no applier thread. Entries reach the replica from three sides (this node's committer, a
+peer's push, the log itself), and whoever holds the next one applies it under the lock. A thread in
+between would cost two thread switches an order and decide nothing. The entry's place is its
+sequence, so it does not matter who is first.
+"""

@@ -24,6 +24,7 @@ RECEIVE_BYTES = 256 << 10
 HANDSHAKE_S = 5.0  # a stranger's whole greeting
 FRAME_S = 10.0  # a frame that has begun must be complete by then, or its thread is wanted elsewhere
 TICK_S = 1.0  # how often a waiting thread looks at its deadlines
+CALLER_TICK_S = 0.1  # the same for a caller, whose deadlines are shorter
 SEND_S = 5.0  # a reader that takes nothing for this long is gone
 MAX_OUTBOX = 16 << 20  # bytes waiting for one slow reader
 BACKLOG = 512
@@ -70,9 +71,10 @@ class Connection:
     is full or who takes nothing for ``SEND_S`` seconds is cut off.
     """
 
-    def __init__(self, sock: socket.socket, limit: int = MAX_FRAME) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected socket; until ``settle`` its frames are limited as a stranger's."""
         self._sock = sock
-        self._decoder = FrameDecoder(limit)
+        self._decoder = FrameDecoder(MAX_FRAME_BEFORE_AUTH)
         self._send_lock = threading.Lock()
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
@@ -119,34 +121,38 @@ class Connection:
         if self._decoder.is_mid_frame and monotonic() - began > FRAME_S:
             raise NoAnswer(f"{self.address} did not finish a frame in {FRAME_S:g} s")
 
-    def receive_one(self, deadline: float) -> bytes:
-        """Return the next payload, which must be the only one on its way. For conversations by turns.
+    def receive_some(self, deadline: float) -> list[bytes]:
+        """Return the next payloads, at least one. For a caller who waits for an answer.
 
-        Raises ``NoAnswer`` at ``deadline`` (monotonic), ``ConnectionLost`` when the other side closes.
+        Raises ``NoAnswer`` at ``deadline`` (monotonic), at most a tick late, and ``ConnectionLost`` when
+        the other side closes.
         """
         while True:
-            left = deadline - monotonic()
-            if left <= 0:
-                raise NoAnswer(f"{self.address} did not answer in time")
-            _receive_timeout(self._sock, left)
             try:
                 data = self._sock.recv(RECEIVE_BYTES)
             except (BlockingIOError, InterruptedError):
-                continue
+                data = None
             except OSError as error:
                 raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
-            if not data:
+            if data:
+                if payloads := self._decoder.feed(data):
+                    return payloads
+            elif data is not None:
                 raise ConnectionLost(f"{self.address} closed the connection")
-            payloads = self._decoder.feed(data)
-            if len(payloads) > 1:
-                raise auth.BadHandshake(f"{self.address} speaks out of turn")
-            if payloads:
-                return payloads[0]
+            if monotonic() >= deadline:
+                raise NoAnswer(f"{self.address} did not answer in time")
 
-    def settle(self, limit: int = MAX_FRAME) -> None:
-        """Leave the handshake behind: full-size frames, and waits that only look at deadlines."""
-        self._decoder.limit = limit
-        _receive_timeout(self._sock, TICK_S)
+    def receive_one(self, deadline: float) -> bytes:
+        """Return the next payload, which must be the only one on its way. For conversations by turns."""
+        payloads = self.receive_some(deadline)
+        if len(payloads) > 1:
+            raise auth.BadHandshake(f"{self.address} speaks out of turn")
+        return payloads[0]
+
+    def settle(self, tick_s: float = TICK_S) -> None:
+        """Leave the handshake behind: full-size frames, and waits that look at deadlines every tick."""
+        self._decoder.limit = MAX_FRAME
+        _receive_timeout(self._sock, tick_s)
 
     # -- sending ----------------------------------------------------------------------------------
 
@@ -321,7 +327,7 @@ def dial(
         raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
     try:
         sock.settimeout(None)
-        connection = Connection(sock, MAX_FRAME_BEFORE_AUTH)
+        connection = Connection(sock)
         hello = auth.Hello(
             auth.VERSION, secrets.token_bytes(auth.NONCE_BYTES), owner, role, caller, caller_port
         )
@@ -332,14 +338,13 @@ def dial(
         auth.check_challenge(secret, hello, challenge, where)
         proof = auth.Proof(auth.caller_proof(secret, hello, challenge))
         connection.send_blocking(framed(_encoder.encode(proof)))
-        connection.settle()
         verdict = _decoded(_verdict, connection.receive_one(deadline))
         if isinstance(verdict, auth.Away):
             raise auth.TurnedAway(f"{where} turned the call away: {verdict.message}")
     except BaseException:
         sock.close()
         raise
-    connection.settle()
+    connection.settle(CALLER_TICK_S)
     return connection, challenge, bytes(verdict.greeting)
 
 
@@ -358,7 +363,7 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-    _receive_timeout(sock, TICK_S)
+    _receive_timeout(sock, CALLER_TICK_S)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S))
 
 

@@ -1,0 +1,229 @@
+"""A synchronous client of one node: what the command line, tests and bots talk through.
+
+One connection, any number of threads. A call waits for its own answer; ``send`` and ``next_reply``
+keep many requests in flight instead. Reads never go back: each asks for at least the highest
+sequence that this client has seen of the market (S11).
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import P2pxError
+from p2pcli.market.commands import Command
+from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import BookView, DayView, NodeStatus, OrderView, TradeView
+from p2pcli.node.requests import (
+    Answer,
+    Fault,
+    NoSuchMarket,
+    ReadBook,
+    ReadDay,
+    ReadDigest,
+    ReadFullBook,
+    ReadOrder,
+    ReadOrders,
+    ReadStatus,
+    ReadTrades,
+    Reply,
+    Submit,
+    Unknown,
+    View,
+    as_error,
+    decode_greeting,
+    decode_reply,
+    encode,
+)
+from p2pcli.rpc.auth import BadHandshake
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import ConnectionLost, NoAnswer, dial
+
+_Shape = TypeVar("_Shape")
+
+
+class ExchangeClient:
+    """One connection to one node, on behalf of one owner. A context manager.
+
+    ``owner`` defaults to the node's name. ``timeout`` bounds the connection and each answer, in seconds.
+    Raises ``PeerUnreachable``, ``WrongSecret``, ``TurnedAway`` or ``NoAnswer`` when it cannot connect.
+    """
+
+    def __init__(self, host: str, port: int, secret: bytes, owner: str = "", timeout: float = 5.0) -> None:
+        self._connection, introduction, raw = dial(host, port, secret, owner=owner, timeout=timeout)
+        try:
+            greeting = decode_greeting(raw)
+        except msgspec.MsgspecError as error:
+            self._connection.release()
+            raise BadHandshake(f"{host}:{port} greets in a way unknown here: {error}") from error
+        self.node: str = introduction.node
+        self.cluster: str = introduction.cluster
+        self.owner: str = owner or introduction.node
+        self.instruments: dict[str, Instrument] = {item.symbol: item for item in greeting.instruments}
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._next_id = 0
+        self._arrived: deque[Reply] = deque()
+        self._seen: dict[str, int] = {}
+
+    def __enter__(self) -> "ExchangeClient":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up. Repeating it is fine."""
+        self._connection.release()
+
+    # -- orders -----------------------------------------------------------------------------------
+
+    def submit(self, market: str, commands: Sequence[Command]) -> Answer:
+        """Carry out up to 1,000 commands in one entry of the log and return their outcomes in order.
+
+        When this returns, they are durable and applied. Raises ``Busy`` and other refusals (nothing
+        happened), or ``Unknown`` when no answer came: repeat with the same client order ids.
+        """
+        with self._lock:
+            request = self._send(market, commands)
+            try:
+                reply = self._reply_to(request)
+            except (ConnectionLost, NoAnswer) as error:
+                raise Unknown(
+                    f"{error.message}; the order may or may not have taken effect",
+                    hint="repeat it with the same client order id to find out",
+                ) from error
+        answer = _expect(reply, Answer)
+        self._saw(market, answer.sequence)
+        return answer
+
+    def send(self, market: str, commands: Sequence[Command]) -> int:
+        """Send commands without waiting; returns the id that their reply will carry."""
+        with self._lock:
+            return self._send(market, commands)
+
+    def next_reply(self) -> Answer | Fault:
+        """Return the next reply to something sent with ``send``, in the order the node answers."""
+        with self._lock:
+            deadline = monotonic() + self.timeout
+            while not self._arrived:
+                self._receive(deadline)
+            reply = self._arrived.popleft()
+        assert not isinstance(reply, View), "reads wait for their own reply"
+        return reply
+
+    # -- reads ------------------------------------------------------------------------------------
+
+    def book(self, market: str, levels: int = 10, at_least: int = 0) -> BookView:
+        """Return the top ``levels`` of both sides, summed by price, best first."""
+        request = ReadBook(self._id(), self._number(market), levels, self._floor(market, at_least))
+        return self._view(market, request, BookView)[1]
+
+    def full_book(self, market: str, at_least: int = 0) -> tuple[int, list[OrderView]]:
+        """Return the sequence and every resting order in priority order: bids, then asks."""
+        request = ReadFullBook(self._id(), self._number(market), self._floor(market, at_least))
+        return self._view(market, request, list[OrderView])
+
+    def orders(
+        self, market: str, owner: str | None = None, closed: bool = False, limit: int = 1000
+    ) -> list[OrderView]:
+        """Return open orders, oldest first; with ``closed`` the newest ``limit`` of all orders.
+
+        ``owner`` None means everybody's. Only ``order`` lists the fills of an order that is still open.
+        """
+        request = ReadOrders(self._id(), self._number(market), owner, closed, limit, self._floor(market, 0))
+        return self._view(market, request, list[OrderView])[1]
+
+    def order(self, market: str, order: int) -> OrderView:
+        """Return one order with its fills, open or closed. Raises ``NoSuchOrder``."""
+        request = ReadOrder(self._id(), self._number(market), order, self._floor(market, 0))
+        return self._view(market, request, OrderView)[1]
+
+    def trades(self, market: str, last: int = 20, after: int = 0, wait: float = 0.0) -> list[TradeView]:
+        """Return trades, oldest first: the ``last`` ones, or the first ``last`` with numbers above ``after``.
+
+        With ``wait`` it returns as soon as there is one, or empty after that many seconds (at most 30).
+        """
+        request = ReadTrades(self._id(), self._number(market), last, after, wait, self._floor(market, 0))
+        return self._view(market, request, list[TradeView], wait)[1]
+
+    def day(self, market: str) -> DayView:
+        """Return open, high, low, last and volume of the last 24 hours."""
+        request = ReadDay(self._id(), self._number(market), self._floor(market, 0))
+        return self._view(market, request, DayView)[1]
+
+    def status(self) -> NodeStatus:
+        """Return the node's description of itself."""
+        return self._view("", ReadStatus(self._id()), NodeStatus)[1]
+
+    def state_digest(self, market: str, at_least: int = 0) -> tuple[int, bytes]:
+        """Return the sequence and the digest of the whole state of a market."""
+        request = ReadDigest(self._id(), self._number(market), self._floor(market, at_least))
+        return self._view(market, request, bytes)
+
+    # -- the conversation -------------------------------------------------------------------------
+
+    def _number(self, market: str) -> int:
+        instrument = self.instruments.get(market)
+        if instrument is None:
+            raise NoSuchMarket(
+                f"node {self.node} has no market {market}",
+                hint="its markets are " + ", ".join(self.instruments),
+            )
+        return instrument.number
+
+    def _id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def _floor(self, market: str, at_least: int) -> int:
+        return max(at_least, self._seen.get(market, 0))
+
+    def _saw(self, market: str, sequence: int) -> None:
+        if sequence > self._seen.get(market, 0):
+            self._seen[market] = sequence
+
+    def _send(self, market: str, commands: Sequence[Command]) -> int:
+        request = Submit(self._id(), self._number(market), msgspec.Raw(encode(commands)))
+        self._connection.send_blocking(framed(encode(request)))
+        return request.id
+
+    def _view(self, market: str, request: Any, shape: type[_Shape], wait: float = 0.0) -> tuple[int, _Shape]:
+        with self._lock:
+            self._connection.send_blocking(framed(encode(request)))
+            view = _expect(self._reply_to(request.id, wait), View)
+        self._saw(market, view.sequence)
+        return view.sequence, msgspec.msgpack.decode(view.body, type=shape)
+
+    def _reply_to(self, request: int, wait: float = 0.0) -> Reply:
+        deadline = monotonic() + self.timeout + wait
+        while True:
+            for reply in self._arrived:
+                if reply.id == request:
+                    self._arrived.remove(reply)
+                    return reply
+            self._receive(deadline)
+
+    def _receive(self, deadline: float) -> None:
+        for payload in self._connection.receive_some(deadline):
+            try:
+                reply = decode_reply(payload)
+            except msgspec.MsgspecError as error:
+                raise BadHandshake(f"node {self.node} answers in a way unknown here: {error}") from error
+            if isinstance(reply, Fault) and reply.id == 0:  # about the stream as a whole, not one request
+                raise as_error(reply)
+            self._arrived.append(reply)
+
+
+_Kind = TypeVar("_Kind", Answer, View)
+
+
+def _expect(reply: Reply, kind: type[_Kind]) -> _Kind:
+    if isinstance(reply, Fault):
+        raise as_error(reply)
+    if not isinstance(reply, kind):
+        raise P2pxError(f"the node answered request {reply.id} with another kind of reply")
+    return reply

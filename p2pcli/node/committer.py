@@ -1,0 +1,157 @@
+"""The committer: gathers what clients ask into one batch, makes it durable, answers.
+
+While one batch syncs, the next one gathers: the disk decides how many commands share one sync, and a
+lone command waits for nobody. One batch is in flight at a time, so a batch is either certainly in
+the log, certainly not, or the node stops.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from p2pcli.clock import now_ns
+from p2pcli.errors import P2pxError
+from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable
+from p2pcli.market.commands import Command
+from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
+from p2pcli.node.machine import Applied
+from p2pcli.node.replica import Replica
+from p2pcli.node.requests import Answer, Busy, Fault, NotServing, Unknown, encode, fault
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import Connection, ConnectionLost
+
+MAX_WAITING = 20_000  # commands gathered and not yet appended; more is "busy"
+APPEND_S = 5.0  # longest wait for the log's lock
+_BODY_ROOM = MAX_BODY - 4096  # what the groups' own framing may cost
+
+logger = logging.getLogger(__name__)
+
+
+class Pending(msgspec.Struct, gc=False):
+    """One client's request on its way into the log."""
+
+    connection: Connection | None  # None: the node itself asks
+    id: int
+    owner: str
+    raw: msgspec.Raw  # the commands as they came, so that the log stores them without encoding them again
+    commands: list[Command]
+
+
+class Committer:
+    """One market's queue of requests and the thread that empties it."""
+
+    def __init__(
+        self, name: str, epoch: int, log: Log, replica: Replica, committed: Callable[[Entry], None]
+    ) -> None:
+        self._name = name
+        self._epoch = epoch
+        self._number = 0
+        self._log = log
+        self._replica = replica
+        self._committed = committed
+        self._waiting: deque[Pending] = deque()
+        self._waiting_commands = 0
+        self._arrived = threading.Condition(threading.Lock())
+        self._stopping = False
+        self._failed: P2pxError | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many commands wait to be appended."""
+        return self._waiting_commands
+
+    def offer(self, requests: Sequence[Pending]) -> None:
+        """Queue requests in order. Raises ``Busy`` or ``NotServing``, and then none of them is queued."""
+        commands = sum(len(request.commands) for request in requests)
+        with self._arrived:
+            if self._stopping:
+                raise NotServing(f"node {self._name} is stopping", hint="try another node")
+            if self._waiting_commands + commands > MAX_WAITING:
+                raise Busy(
+                    f"node {self._name} has {self._waiting_commands} commands waiting (limit {MAX_WAITING})",
+                    hint="send again a little later, or through another node",
+                )
+            self._waiting.extend(requests)
+            self._waiting_commands += commands
+            self._arrived.notify()
+
+    def stop(self) -> None:
+        """Take nothing more; ``run`` returns once what was taken is answered."""
+        with self._arrived:
+            self._stopping = True
+            self._arrived.notify()
+
+    def run(self) -> None:
+        """Commit until stopped. Raises what the log or the machine stops a node with."""
+        requests: list[Pending] = []
+        try:
+            while requests := self._next_requests():
+                self._commit(requests)
+        except P2pxError as error:
+            self.stop()
+            unknown = Unknown(
+                f"node {self._name} stopped while committing: {error.message}",
+                hint="repeat with the same client order id to find out",
+            )
+            self._refuse(requests, unknown)
+            self._refuse(self._waiting, NotServing(f"node {self._name} stopped serving: {error.message}"))
+            raise
+
+    def _next_requests(self) -> list[Pending]:
+        taken: list[Pending] = []
+        size = count = 0
+        with self._arrived:
+            while not self._waiting and not self._stopping:
+                self._arrived.wait()
+            while self._waiting:
+                request = self._waiting[0]
+                size += len(request.raw) + len(request.owner) + 16
+                count += len(request.commands)
+                if taken and (size > _BODY_ROOM or count > MAX_COMMANDS):
+                    break
+                taken.append(self._waiting.popleft())
+                self._waiting_commands -= len(request.commands)
+        return taken
+
+    def _commit(self, requests: list[Pending]) -> None:
+        time_ns = now_ns()
+        raw = encode_body(time_ns, [(request.owner, request.raw) for request in requests])
+        batch = Batch(self._name, self._epoch, self._number + 1, raw)
+        try:
+            sequence = self._log.append(batch, APPEND_S)
+        except Unavailable as error:  # certainly not appended: the number is free again
+            logger.warning("batch not appended: %s", error.message)
+            self._refuse(requests, Busy(f"the log is unavailable: {error.message}", hint=error.hint))
+            return
+        self._number += 1
+        body = Body(VERSION, time_ns, [Group(request.owner, request.commands) for request in requests])
+        entry, applied = self._replica.settle(batch, sequence, body)
+        self._committed(entry)
+        self._answer(requests, applied)
+
+    def _answer(self, requests: list[Pending], applied: Applied) -> None:
+        assert len(applied.outcomes) == len(requests), "an own batch is answered group by group"
+        sequence = applied.sequence
+        frames: dict[Connection, list[bytes]] = {}
+        for request, outcomes in zip(requests, applied.outcomes, strict=True):
+            if request.connection is not None:
+                frame = framed(encode(Answer(request.id, sequence, outcomes)))
+                frames.setdefault(request.connection, []).append(frame)
+        for connection, parts in frames.items():
+            _send(connection, b"".join(parts))
+
+    def _refuse(self, requests: Sequence[Pending], error: P2pxError) -> None:
+        for request in requests:
+            if request.connection is not None:
+                answer: Fault = fault(request.id, error)
+                _send(request.connection, framed(encode(answer)))
+
+
+def _send(connection: Connection, frames: bytes) -> None:
+    try:
+        connection.send(frames)
+    except ConnectionLost:  # the client left; its commands stand, and a retry with their ids tells it so
+        logger.debug("%s left before its answer", connection.address)

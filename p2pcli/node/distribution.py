@@ -1,0 +1,193 @@
+"""Committed batches on their way to the peers: one sender thread a peer, each behind its breaker.
+
+A push saves its receiver a read of the log and nothing more: what a peer misses it finds in the log.
+So a queue that is full is emptied, a peer that fails is left alone, and nobody waits for either.
+"""
+
+import logging
+import threading
+from collections import deque
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import P2pxError
+from p2pcli.log.entry import Entry
+from p2pcli.node.requests import Push, encode
+from p2pcli.rpc.auth import ROLE_PEER
+from p2pcli.rpc.breaker import Breaker, CircuitOpen
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import Connection, ConnectionLost, dial
+
+MAX_QUEUED = 8 << 20  # bytes waiting for one peer
+DIAL_S = 2.0
+MAX_PEERS = 64
+
+Address = tuple[str, int]
+
+logger = logging.getLogger(__name__)
+
+
+class Sender:
+    """One peer's queue and the thread that empties it into a connection."""
+
+    def __init__(self, distribution: "Distribution", address: Address) -> None:
+        self.address = address
+        self.peer = ""  # the peer's name, once it has introduced itself
+        self.problem = "not connected yet"
+        self._of = distribution
+        self._breaker = Breaker(f"{address[0]}:{address[1]}", distribution.fail_max, distribution.reset_after)
+        self._frames: deque[bytes] = deque()
+        self._bytes = 0
+        self._arrived = threading.Condition(threading.Lock())
+        self._connection: Connection | None = None
+        self._stopping = False
+
+    @property
+    def state(self) -> str:
+        """Return ``connected``, or why not."""
+        return self.problem or "connected"
+
+    @property
+    def breaker(self) -> Breaker:
+        return self._breaker
+
+    def offer(self, frame: bytes) -> None:
+        """Queue one frame; a queue that would grow over its limit is emptied first."""
+        with self._arrived:
+            if self._bytes + len(frame) > MAX_QUEUED:
+                self._frames.clear()
+                self._bytes = 0
+            self._frames.append(frame)
+            self._bytes += len(frame)
+            if len(self._frames) == 1:
+                self._arrived.notify()
+
+    def stop(self) -> None:
+        with self._arrived:
+            self._stopping = True
+            self._arrived.notify()
+            if self._connection is not None:
+                self._connection.close()
+
+    def run(self) -> None:
+        """Send until stopped."""
+        while (frames := self._next()) is not None:
+            try:
+                self._breaker.before_call(monotonic())
+            except CircuitOpen:
+                continue
+            try:
+                self._send(frames)
+            except P2pxError as error:
+                self._hang_up()
+                if error.message != self.problem and not self._stopping:
+                    logger.warning("peer lost: %s", error.message, extra={"peer": self.peer})
+                self.problem = error.message
+                self._breaker.on_failure(error, monotonic())
+            else:
+                self.problem = ""
+                self._breaker.on_success()
+        self._hang_up()
+
+    def _next(self) -> bytes | None:
+        with self._arrived:
+            # An empty wake-up once a second connects to a peer before there is anything to push.
+            if not self._frames and not self._stopping:
+                self._arrived.wait(None if self._connection is not None else 1.0)
+            if self._stopping:
+                return None
+            frames = b"".join(self._frames)
+            self._frames.clear()
+            self._bytes = 0
+            return frames
+
+    def _send(self, frames: bytes) -> None:
+        if self._connection is None:
+            self._connection = self._connect()
+        if frames:
+            self._connection.send_blocking(frames)
+
+    def _connect(self) -> Connection:
+        of = self._of
+        connection, introduction, _ = dial(
+            *self.address, of.secret, role=ROLE_PEER, caller=of.name, caller_port=of.port, timeout=DIAL_S
+        )
+        if introduction.cluster != of.cluster or introduction.node == of.name:
+            connection.release()
+            raise ConnectionLost(f"{connection.address} is no peer: it is {introduction.node}")
+        self.peer = introduction.node
+        return connection
+
+    def _hang_up(self) -> None:
+        with self._arrived:
+            if self._connection is not None:
+                self._connection.release()
+                self._connection = None
+
+
+class Distribution:
+    """This node's peers. ``fail_max`` failures in a row leave a peer alone for ``reset_after`` seconds."""
+
+    def __init__(
+        self, name: str, cluster: str, secret: bytes, port: int, fail_max: int, reset_after: float
+    ) -> None:
+        self.name = name
+        self.cluster = cluster
+        self.secret = secret
+        self.port = port
+        self.fail_max = fail_max
+        self.reset_after = reset_after
+        self._senders: dict[Address, Sender] = {}
+        self._threads: dict[Address, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def push(self, market: int, entry: Entry) -> None:
+        """Queue a committed entry for every peer."""
+        senders = list(self._senders.values())
+        if senders:
+            frame = framed(encode(Push(market, [entry])))
+            for sender in senders:
+                sender.offer(frame)
+
+    def add(self, addresses: set[Address]) -> None:
+        """Begin to push to these addresses as well."""
+        with self._lock:
+            for address in addresses - set(self._senders):
+                if self._stopping or len(self._senders) >= MAX_PEERS:
+                    return
+                sender = Sender(self, address)
+                thread = threading.Thread(target=sender.run, name=f"push {address[1]}", daemon=True)
+                self._senders = {**self._senders, address: sender}
+                self._threads[address] = thread
+                thread.start()
+
+    def keep(self, addresses: set[Address]) -> None:
+        """Leave out peers that are neither listed here nor connected."""
+        with self._lock:
+            gone = {
+                address
+                for address, sender in self._senders.items()
+                if address not in addresses and sender.problem
+            }
+            leaving = [self._senders[address] for address in gone]
+            self._senders = {at: sender for at, sender in self._senders.items() if at not in gone}
+            for address in gone:
+                del self._threads[address]
+        for sender in leaving:
+            sender.stop()
+
+    def peers(self) -> dict[str, str]:
+        """Return each peer's name (its address while unknown) and ``connected`` or why not."""
+        return {
+            sender.peer or f"{sender.address[0]}:{sender.address[1]}": sender.state
+            for sender in self._senders.values()
+        }
+
+    def stop(self) -> None:
+        """Hang up on every peer and wait for the threads."""
+        with self._lock:
+            self._stopping = True
+        for sender in list(self._senders.values()):
+            sender.stop()
+        for thread in list(self._threads.values()):
+            thread.join(DIAL_S + 1)

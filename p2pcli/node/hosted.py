@@ -1,0 +1,154 @@
+"""One market hosted by this node: its log, replica, committer and history, and their threads."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from secrets import randbits
+
+import msgspec
+
+from p2pcli.errors import BadInput, Conflict
+from p2pcli.log.entry import Corrupt, Entry, Log, new_epoch
+from p2pcli.log.sqlite import SqliteLog
+from p2pcli.market.commands import Command
+from p2pcli.market.instrument import Instrument, as_define
+from p2pcli.market.views import MarketStatus
+from p2pcli.node.committer import Committer, Pending
+from p2pcli.node.history import History
+from p2pcli.node.machine import Machine
+from p2pcli.node.plan import NodePlan
+from p2pcli.node.replica import Replica
+from p2pcli.node.requests import encode
+
+POLL_S = 0.05  # how soon a peer's missed push is noticed
+JOIN_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class OtherInstrument(Conflict):
+    """The market's log was begun with another tick, lot or place than the settings say now."""
+
+    code = "other_instrument"
+
+
+class UnknownEngine(BadInput):
+    """No log engine answers to that URL."""
+
+    code = "unknown_engine"
+
+
+class HostedMarket:
+    """One market in this node. Open, recover, start, stop: in this order, each once."""
+
+    def __init__(
+        self,
+        plan: NodePlan,
+        instrument: Instrument,
+        run: Callable[[str, Callable[[], None]], threading.Thread],
+    ):
+        """Open the files. ``run(name, loop)`` starts a guarded thread. Raises what the log raises."""
+        folder = instrument.symbol.replace("/", "-")
+        self.instrument = instrument
+        self._name = plan.name
+        self._run = run
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._log = open_log(plan.log, folder, plan.durable)
+        self._history = History(Path(plan.folder) / folder / "history.db")
+        self.replica = Replica(plan.name, self._log, Machine(), self._history.add)
+        self.committer: Committer | None = None
+
+    @property
+    def history(self) -> History:
+        return self._history
+
+    def recover(self) -> None:
+        """Apply the whole log. Raises ``Corrupt`` when it ends before what this node has applied."""
+        self._threads.append(self._run(f"history {self.instrument.symbol}", self._history.run))
+        last = self._log.last()
+        if last < self._history.written:
+            raise Corrupt(
+                f"the log of {self.instrument.symbol} ends at sequence {last}, "
+                f"but node {self._name} has applied {self._history.written}",
+                last + 1,
+                hint="put the whole log back, or start over with p2px cluster down --wipe",
+            )
+        self.replica.catch_up(last)
+        logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
+
+    def start(self, committed: Callable[[Entry], None]) -> None:
+        """Begin to commit under a fresh epoch. ``committed`` is given every entry of this node."""
+        with self.replica.reading() as machine:
+            epoch = new_epoch(machine.sessions.epoch(self._name), randbits(32))
+        self.replica.take_epoch(epoch)
+        self.committer = Committer(self._name, epoch, self._log, self.replica, committed)
+        symbol = self.instrument.symbol
+        self._threads.append(self._run(f"commit {symbol}", self.committer.run))
+        self._threads.append(self._run(f"tail {symbol}", self._tail))
+        self._define()
+
+    def _define(self) -> None:
+        """Propose this node's instrument unless the log has it already. Raises ``OtherInstrument``."""
+        with self.replica.reading() as machine:
+            known = machine.instrument
+        wanted = self.instrument
+        if known == wanted:
+            return
+        if known is not None and _fixed(known) != _fixed(wanted):
+            raise OtherInstrument(
+                f"the log of {known.symbol} was begun with tick {known.tick}, lot {known.lot} (in 1e-8) and "
+                f"number {known.number}; the settings say {wanted.tick}, {wanted.lot} and {wanted.number}",
+                hint="keep tick, lot and the order of markets, or begin a new cluster with --name",
+            )
+        commands: list[Command] = [as_define(wanted)]
+        assert self.committer is not None
+        raw = msgspec.Raw(encode(commands))
+        self.committer.offer([Pending(None, 0, self._name, raw, commands)])
+
+    def _tail(self) -> None:
+        """Read from the log what no push has brought. Between two looks a push has time to arrive."""
+        seen = 0
+        while not self._stopping.wait(POLL_S):
+            if self.replica.sequence < seen:
+                self.replica.catch_up(seen)
+            seen = self._log.last()
+
+    def status(self) -> MarketStatus:
+        """Describe this market as it is here now."""
+        with self.replica.reading() as machine:
+            return MarketStatus(
+                self.instrument.symbol,
+                machine.sequence,
+                machine.digest,
+                machine.open_orders,
+                machine.last_trade,
+                machine.last_price,
+                machine.halted,
+            )
+
+    def stop(self) -> None:
+        """Answer what was taken, write what was applied, close the files."""
+        self._stopping.set()
+        if self.committer is not None:
+            self.committer.stop()
+        for thread in self._threads[1:]:
+            thread.join(JOIN_S)
+        self._history.stop()
+        for thread in self._threads[:1]:
+            thread.join(JOIN_S)
+        self._history.close()
+        self._log.close()
+
+
+def open_log(url: str, folder: str, durable: bool) -> Log:
+    """Open one market's log. Raises ``UnknownEngine`` and what the engine raises."""
+    engine, _, place = url.partition("://")
+    if engine == "sqlite" and place.startswith("/"):
+        return SqliteLog(Path(place) / folder, durable=durable)
+    raise UnknownEngine(f"log {url!r} names no engine that p2px knows", hint="use sqlite:///absolute/folder")
+
+
+def _fixed(instrument: Instrument) -> tuple[str, int, int, int]:
+    return instrument.symbol, instrument.number, instrument.tick, instrument.lot

@@ -1,0 +1,24 @@
+"""What a node process is told at its start: its name, its places, its limits. Values only."""
+
+import msgspec
+
+from p2pcli.market.instrument import Instrument
+
+
+class NodePlan(msgspec.Struct, frozen=True):
+    """Everything one node needs to run. Made by the floor above; carried to the process by value."""
+
+    cluster: str
+    name: str  # also the owner of orders whose clients name none
+    folder: str  # this node's own files: history, snapshots
+    log: str  # "sqlite:///abs/folder": one folder a market beneath it
+    markets: list[Instrument]
+    secret_path: str  # file with the cluster's secret, mode 0600
+    registry: list[str] = []  # HTTP addresses "host:port" of Grapes; may be empty
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: a free one
+    durable: bool = True  # False: no fsync, for a cluster that is thrown away
+    connections: int = 256  # clients and peers at once
+    breaker_failures: int = 5  # failures in a row that open a peer's breaker
+    breaker_reset_s: float = 2.0
+    announce_s: float = 20.0  # how often this node repeats its announcements

@@ -1,0 +1,131 @@
+"""The machine behind its lock: entries in, in sequence, from whoever has the next one.
+
+This is the only room that touches a market's machine. Entries come from the committer, from a peer's
+push and from the log; an entry that was applied before is passed over, and one that is too early
+is left to the log, which has everything.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from p2pcli.clock import monotonic
+from p2pcli.log.chain import link
+from p2pcli.log.entry import Batch, Entry, Log
+from p2pcli.log.sessions import Admission
+from p2pcli.node.body import Body, decode_body
+from p2pcli.node.machine import Applied, Machine
+from p2pcli.node.requests import NotCaughtUp, NotServing
+
+READ_LIMIT = 1000  # entries read from the log at once
+
+
+class Replaced(NotServing):
+    """Another process has started under this node's name; this one must stop."""
+
+    code = "replaced"
+
+
+class Replica:
+    """One market's machine in this node, its lock, and those who wait for it to move."""
+
+    def __init__(
+        self, name: str, log: Log, machine: Machine, record: Callable[[Applied, bytes], None]
+    ) -> None:
+        self._name = name
+        self._log = log
+        self._machine = machine
+        self._record = record
+        self._lock = threading.Lock()
+        self._moved = threading.Condition(self._lock)
+        self._waiting = 0
+        self._epoch = 0
+        self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
+
+    @property
+    def sequence(self) -> int:
+        """Return the last sequence applied."""
+        return self._machine.sequence
+
+    @contextmanager
+    def reading(self) -> Iterator[Machine]:
+        """Hold the lock and give the machine, for reads that are short."""
+        with self._lock:
+            yield self._machine
+
+    def take_epoch(self, epoch: int) -> None:
+        """From now on, entries of this name under a higher epoch mean that another process took over."""
+        with self._lock:
+            self._epoch = epoch
+
+    def offer(self, entries: Iterable[Entry]) -> bool:
+        """Apply what comes next and pass over what was applied. Says whether nothing was too early."""
+        with self._lock:
+            machine = self._machine
+            for entry in entries:
+                if entry.sequence > machine.sequence + 1:
+                    return False
+                if entry.sequence == machine.sequence + 1:
+                    self._apply(entry, None)
+            return True
+
+    def catch_up(self, through: int) -> None:
+        """Apply everything up to ``through`` from the log."""
+        while self._machine.sequence < through:
+            entries = self._log.read(self._machine.sequence, READ_LIMIT)
+            if not entries:
+                return
+            self.offer(entries)
+
+    def settle(self, batch: Batch, sequence: int, body: Body) -> tuple[Entry, Applied]:
+        """Apply this node's own batch, which the log has at ``sequence``; return entry and outcomes.
+
+        Another thread may have read it from the log and applied it already. Raises ``Replaced``.
+        """
+        self.catch_up(sequence - 1)
+        with self._lock:
+            machine = self._machine
+            if machine.sequence == sequence - 1:
+                self._apply(Entry(sequence, batch, link(machine.chain, batch)), body)
+            entry, applied = next(mine for mine in reversed(self._mine) if mine[0].sequence == sequence)
+        if applied.admission is not Admission.NEW:
+            raise Replaced(
+                f"batch {batch.number} of node {self._name} was not admitted: {applied.admission.name}"
+            )
+        return entry, applied
+
+    def wait_for(self, sequence: int, deadline: float) -> None:
+        """Return once ``sequence`` is applied. Raises ``NotCaughtUp`` at ``deadline`` (monotonic)."""
+        if self._machine.sequence >= sequence:
+            return
+        with self._moved:
+            self._waiting += 1
+            try:
+                while self._machine.sequence < sequence:
+                    left = deadline - monotonic()
+                    if left <= 0:
+                        raise NotCaughtUp(
+                            f"node {self._name} has applied sequence {self._machine.sequence}, "
+                            f"not {sequence}, within the time given"
+                        )
+                    self._moved.wait(left)
+            finally:
+                self._waiting -= 1
+
+    def _apply(self, entry: Entry, body: Body | None) -> None:
+        if body is None:
+            body = decode_body(entry.batch.body)
+        applied = self._machine.apply(entry, body)
+        batch = entry.batch
+        if batch.producer == self._name and self._epoch:
+            if batch.epoch > self._epoch:
+                raise Replaced(
+                    f"another process serves as node {self._name} since sequence {entry.sequence}",
+                    hint="give each node a name of its own",
+                )
+            if batch.epoch == self._epoch:
+                self._mine.append((entry, applied))
+        self._record(applied, batch.body)
+        if self._waiting:
+            self._moved.notify_all()

@@ -1,0 +1,234 @@
+"""What travels between a node, its clients and its peers once the handshake is done. Values only.
+
+Every message is a MessagePack array that begins with its tag. A request carries an id of the caller's
+choice; its answer carries the same one, so many may be in flight. ``market`` is the number of an
+instrument in the ``Greeting``. ``Push`` has no answer.
+"""
+
+from typing import Any
+
+import msgspec
+
+from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
+from p2pcli.log.entry import Entry
+from p2pcli.market.events import Outcome
+from p2pcli.market.instrument import Instrument
+
+MAX_COMMANDS_IN_FRAME = 1000
+MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request's commands must fit one batch of the log
+MAX_ROWS = 10_000  # orders, trades or levels in one answer
+MAX_WAIT_S = 30.0  # longest a read may wait for news
+
+
+class Greeting(msgspec.Struct, frozen=True, array_like=True):
+    """What a node tells after the handshake."""
+
+    node: str
+    cluster: str
+    instruments: list[Instrument]
+
+
+class Submit(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """Carry out these commands, all in one entry of the log. ``commands`` is a list[Command]."""
+
+    id: int
+    market: int
+    commands: msgspec.Raw
+
+
+class ReadBook(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Return a ``BookView``."""
+
+    id: int
+    market: int
+    levels: int = 10
+    at_least: int = 0  # wait until this sequence is applied
+
+
+class ReadOrders(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Return ``list[OrderView]``: open orders, or also closed ones, oldest first."""
+
+    id: int
+    market: int
+    owner: str | None = None
+    closed: bool = False
+    limit: int = 1000
+    at_least: int = 0
+
+
+class ReadOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Return an ``OrderView`` with its fills, also long after the order closed."""
+
+    id: int
+    market: int
+    order: int
+    at_least: int = 0
+
+
+class ReadTrades(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Return ``list[TradeView]``, oldest first, waiting up to ``wait`` seconds for the first."""
+
+    id: int
+    market: int
+    last: int = 20
+    after: int = 0  # only trade numbers above this
+    wait: float = 0.0
+    at_least: int = 0
+
+
+class ReadFullBook(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """Return ``list[OrderView]`` of every resting order in priority order: bids, then asks."""
+
+    id: int
+    market: int
+    at_least: int = 0
+
+
+class ReadStatus(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """Return a ``NodeStatus``. Also the question whether anybody is there."""
+
+    id: int
+
+
+class ReadDigest(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Return the digest of the whole state."""
+
+    id: int
+    market: int
+    at_least: int = 0
+
+
+class ReadDay(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """Return a ``DayView``: open, high, low, volume of the last 24 hours."""
+
+    id: int
+    market: int
+    at_least: int = 0
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """Committed entries, from the node that committed them to its peers."""
+
+    market: int
+    entries: list[Entry]
+
+
+Request = (
+    Submit
+    | ReadBook
+    | ReadOrders
+    | ReadOrder
+    | ReadTrades
+    | ReadFullBook
+    | ReadStatus
+    | ReadDigest
+    | ReadDay
+    | Push
+)
+Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """The commands are durable and applied: one outcome each, at this sequence."""
+
+    id: int
+    sequence: int
+    outcomes: list[Outcome]
+
+
+class View(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """The state asked for, as it is at ``sequence``."""
+
+    id: int
+    sequence: int
+    body: msgspec.Raw
+
+
+class Fault(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """No answer, and why. Unless ``is_unknown``, nothing took effect and nothing will (S10)."""
+
+    id: int
+    code: str
+    message: str
+    hint: str = ""
+    is_unknown: bool = False
+
+
+Reply = Answer | View | Fault
+
+
+class BadRequest(BadInput):
+    """The message is not one that a node understands, or asks for more than it may."""
+
+    code = "bad_request"
+
+
+class Busy(P2pxError):
+    """The node has as much waiting as it may hold. Nothing took effect; try again."""
+
+    code = "busy"
+
+
+class NoSuchMarket(NotFound):
+    """The node has no such market."""
+
+    code = "no_such_market"
+
+
+class NoSuchOrder(NotFound):
+    """No order has that id."""
+
+    code = "no_such_order"
+
+
+class NotCaughtUp(TimedOut):
+    """The sequence asked for was not reached in time."""
+
+    code = "not_caught_up"
+
+
+class NotServing(NotRunning):
+    """The node is stopping, or stopped serving because it found damage."""
+
+    code = "not_serving"
+
+
+class Unknown(TimedOut):
+    """It may or may not have taken effect. Repeat it with the same client order id to find out."""
+
+    code = "unknown"
+
+
+_FAULTS: dict[str, type[P2pxError]] = {
+    kind.code: kind
+    for kind in (BadRequest, Busy, NoSuchMarket, NoSuchOrder, NotCaughtUp, NotServing, Unknown)
+}
+
+encode = msgspec.msgpack.Encoder().encode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+decode_greeting = msgspec.msgpack.Decoder(Greeting).decode
+_decode_request = msgspec.msgpack.Decoder(Request).decode
+
+
+def decode_request(payload: bytes) -> Request:
+    """Return the request. Raises ``BadRequest``, whatever the bytes."""
+    try:
+        return _decode_request(payload)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequest(f"not a request: {error}") from error
+
+
+def fault(request_id: int, error: P2pxError) -> Fault:
+    """Return the failure as it travels."""
+    return Fault(request_id, error.code, error.message, error.hint or "", isinstance(error, Unknown))
+
+
+def as_error(fault: Fault) -> P2pxError:
+    """Return the failure as it is raised at the caller's side."""
+    kind = Unknown if fault.is_unknown else _FAULTS.get(fault.code, P2pxError)
+    return kind(fault.message, hint=fault.hint or None)
+
+
+def view(request_id: int, sequence: int, body: Any) -> View:
+    """Return a view with its body encoded."""
+    return View(request_id, sequence, msgspec.Raw(encode(body)))

@@ -1,0 +1,295 @@
+"""The node's RPC server: an acceptor thread and one reader thread per connection."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import P2pxError
+from p2pcli.market.views import NodeStatus, OrderView, TradeView
+from p2pcli.node.body import BadBody, decode_commands
+from p2pcli.node.committer import Pending
+from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.requests import (
+    MAX_COMMAND_BYTES_IN_FRAME,
+    MAX_COMMANDS_IN_FRAME,
+    MAX_ROWS,
+    MAX_WAIT_S,
+    BadRequest,
+    Greeting,
+    NoSuchMarket,
+    NoSuchOrder,
+    NotCaughtUp,
+    NotServing,
+    Push,
+    Read,
+    ReadBook,
+    ReadDay,
+    ReadDigest,
+    ReadFullBook,
+    ReadOrder,
+    ReadOrders,
+    ReadStatus,
+    ReadTrades,
+    Reply,
+    Submit,
+    decode_request,
+    encode,
+    fault,
+    view,
+)
+from p2pcli.rpc.auth import ROLE_PEER, Away, Hello
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import Connection, Listener, welcome
+
+AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
+OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
+STACK_BYTES = 512 << 10  # per reader thread
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """Answers clients and takes pushes from peers, for all markets of one node."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        name: str,
+        cluster: str,
+        secret: bytes,
+        markets: list[HostedMarket],
+        status: Callable[[], NodeStatus],
+        found_peer: Callable[[str, int], None],
+        connections: int,
+    ) -> None:
+        self._listener = listener
+        self._name = name
+        self._cluster = cluster
+        self._secret = secret
+        self._markets = {market.instrument.number: market for market in markets}
+        self._status = status
+        self._found_peer = found_peer
+        self._limit = connections
+        self._greeting = encode(Greeting(name, cluster, [market.instrument for market in markets]))
+        self._open: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Accept until stopped."""
+        threading.stack_size(STACK_BYTES)
+        while not self._stopping.is_set():
+            try:
+                sock = self._listener.accept()
+            except OSError as error:
+                logger.warning("cannot accept: %s", error.strerror)
+                self._stopping.wait(OUT_OF_DESCRIPTORS_S)
+                continue
+            if sock is None:
+                return
+            try:
+                connection = Connection(sock)
+            except OSError:  # the caller was gone before it was greeted
+                sock.close()
+                continue
+            with self._lock:
+                full = len(self._open) >= self._limit
+                if not full:
+                    self._open.add(connection)
+            if full:
+                self._turn_away(connection)
+            else:
+                threading.Thread(target=self._serve, args=(connection,), name="reader", daemon=True).start()
+
+    def stop(self) -> None:
+        """Accept nobody and hang up on everybody."""
+        self._stopping.set()
+        self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+
+    def _turn_away(self, connection: Connection) -> None:
+        away = Away("busy", f"node {self._name} has {self._limit} connections, its limit")
+        try:
+            connection.send(framed(encode(away)))
+        except P2pxError:
+            pass
+        connection.release()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            hello = welcome(connection, self._secret, self._name, self._cluster, self._greeting)
+            if hello.role == ROLE_PEER and hello.caller_port:
+                self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
+            session = Session(self, connection, hello)
+            for payloads in connection.receive():
+                session.take(payloads)
+        except P2pxError as error:
+            logger.info("connection from %s ended: %s", connection.address, error.message)
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.release()
+
+    # -- what sessions need -----------------------------------------------------------------------
+
+    def market(self, number: int) -> HostedMarket:
+        market = self._markets.get(number)
+        if market is None:
+            raise NoSuchMarket(f"node {self._name} has no market number {number}")
+        return market
+
+    def describe(self) -> NodeStatus:
+        return self._status()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+
+class Session:
+    """One authenticated connection: requests in, answers out."""
+
+    def __init__(self, server: Server, connection: Connection, hello: Hello) -> None:
+        self._server = server
+        self._connection = connection
+        self._owner = hello.owner or server.name
+        self._is_peer = hello.role == ROLE_PEER
+
+    def take(self, payloads: list[bytes]) -> None:
+        """Carry out the requests of one piece of the stream, in order; submits go in together.
+
+        Raises ``BadRequest`` for bytes that are no request: the stream cannot be trusted after them.
+        """
+        gathered: dict[int, list[Pending]] = {}
+        for payload in payloads:
+            try:
+                request = decode_request(payload)
+            except BadRequest as error:
+                self._answer(fault(0, error))
+                raise
+            if type(request) is Submit:
+                try:
+                    pending = self._checked(request)
+                except P2pxError as error:
+                    self._answer(fault(request.id, error))
+                    continue
+                gathered.setdefault(request.market, []).append(pending)
+                continue
+            if gathered:
+                self._submit(gathered)
+                gathered = {}
+            if isinstance(request, Push):
+                self._push(request)
+            elif isinstance(request, ReadStatus):
+                self._answer(view(request.id, 0, self._server.describe()))
+            else:
+                assert not isinstance(request, Submit)
+                self._read(request)
+        if gathered:
+            self._submit(gathered)
+
+    def _checked(self, request: Submit) -> Pending:
+        self._server.market(request.market)
+        if len(request.commands) > MAX_COMMAND_BYTES_IN_FRAME:
+            raise BadRequest(
+                f"{len(request.commands)} bytes of commands, the limit is {MAX_COMMAND_BYTES_IN_FRAME}"
+            )
+        try:
+            commands = decode_commands(request.commands)
+        except BadBody as error:
+            raise BadRequest(f"not a list of commands: {error.message}") from error
+        if not 1 <= len(commands) <= MAX_COMMANDS_IN_FRAME:
+            raise BadRequest(f"{len(commands)} commands in a request, the limit is {MAX_COMMANDS_IN_FRAME}")
+        return Pending(self._connection, request.id, self._owner, request.commands, commands)
+
+    def _submit(self, gathered: dict[int, list[Pending]]) -> None:
+        for number, pending in gathered.items():
+            committer = self._server.market(number).committer
+            try:
+                if committer is None:
+                    raise NotServing(f"node {self._server.name} is starting", hint="try again in a moment")
+                committer.offer(pending)
+            except P2pxError as error:
+                for request in pending:
+                    self._answer(fault(request.id, error))
+
+    def _push(self, push: Push) -> None:
+        if not self._is_peer:
+            raise BadRequest("only a peer may push entries")
+        self._server.market(push.market).replica.offer(push.entries)
+
+    def _read(self, request: Read) -> None:
+        try:
+            market = self._server.market(request.market)
+            if request.at_least:
+                market.replica.wait_for(request.at_least, monotonic() + AT_LEAST_S)
+            sequence, body = _read(market, request)
+            frame = framed(encode(view(request.id, sequence, body)))
+        except P2pxError as error:
+            self._answer(fault(request.id, error))
+        else:
+            self._connection.send(frame)
+
+    def _answer(self, reply: Reply) -> None:
+        self._connection.send(framed(encode(reply)))
+
+
+def _read(market: HostedMarket, request: Read) -> tuple[int, Any]:
+    replica = market.replica
+    match request:
+        case ReadBook(levels=levels):
+            with replica.reading() as machine:
+                return machine.sequence, machine.depth(min(levels, MAX_ROWS))
+        case ReadFullBook():
+            with replica.reading() as machine:
+                return machine.sequence, machine.full_book()
+        case ReadDigest():
+            with replica.reading() as machine:
+                return machine.sequence, machine.state_digest()
+        case ReadDay():
+            with replica.reading() as machine:
+                return machine.sequence, machine.day()
+        case ReadOrders(owner=owner, closed=closed, limit=limit):
+            limit = max(1, min(limit, MAX_ROWS))
+            with replica.reading() as machine:
+                sequence = machine.sequence
+                orders = machine.orders(owner, limit)
+            return sequence, market.history.orders(owner, limit) if closed else orders
+        case ReadOrder(order=order):
+            return _order(market, order)
+        case ReadTrades():
+            return _trades(market, request)
+
+
+def _order(market: HostedMarket, order: int) -> tuple[int, OrderView]:
+    with market.replica.reading() as machine:
+        sequence, newest = machine.sequence, machine.last_order
+    found = market.history.order(order) if order <= newest else None
+    if found is None:
+        raise NoSuchOrder(
+            f"no order {market.instrument.order_name(order)} in {market.instrument.symbol}",
+            hint="p2px order ls --all shows the orders there are",
+        )
+    return sequence, found
+
+
+def _trades(market: HostedMarket, request: ReadTrades) -> tuple[int, list[TradeView]]:
+    deadline = monotonic() + max(0.0, min(request.wait, MAX_WAIT_S))
+    while True:
+        with market.replica.reading() as machine:
+            sequence, newest = machine.sequence, machine.last_trade
+        if newest > request.after or monotonic() >= deadline:
+            break
+        try:
+            market.replica.wait_for(sequence + 1, deadline)
+        except NotCaughtUp:
+            break
+    last = max(1, min(request.last, MAX_ROWS))
+    if request.after:  # the oldest that are new, so that a follower who pages misses none
+        newest = min(newest, request.after + last)
+    return sequence, market.history.trades(last, request.after, newest)
