@@ -213,9 +213,10 @@ _decode_request = msgspec.msgpack.Decoder(Request).decode
 def decode_request(payload: bytes) -> Request:
     """Return the request. Raises ``BadRequest``, whatever the bytes."""
     try:
-        return _decode_request(payload)
+        request: Request = _decode_request(payload)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequest(f"not a request: {error}") from error
+    return request
 
 
 def fault(request_id: int, error: P2pxError) -> Fault:

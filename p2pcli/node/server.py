@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.market.views import NodeStatus, OrderView, TradeView

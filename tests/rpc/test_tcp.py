@@ -1,0 +1,162 @@
+"""Real sockets: handshakes that succeed and fail, slow readers, strangers."""
+
+import socket
+import threading
+
+import pytest
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import P2pxError
+from p2pcli.rpc.auth import WrongSecret
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import (
+    Connection,
+    ConnectionLost,
+    Listener,
+    NoAnswer,
+    PeerUnreachable,
+    PortTaken,
+    dial,
+    welcome,
+)
+
+SECRET = b"s" * 32
+GREETING = b"\xa5hello"
+
+
+class EchoNode:
+    """A listener that greets each caller and echoes its payloads, each connection in a thread."""
+
+    def __init__(self) -> None:
+        self.listener = Listener("127.0.0.1", 0)
+        self.errors: list[P2pxError] = []
+        self.ended = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept)
+        self._acceptor.start()
+
+    def _accept(self) -> None:
+        while (sock := self.listener.accept()) is not None:
+            thread = threading.Thread(target=self._serve, args=(Connection(sock),))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            welcome(connection, SECRET, "node1", "default", GREETING)
+            for payloads in connection.receive():
+                connection.send(b"".join(framed(payload) for payload in payloads))
+        except P2pxError as error:
+            self.errors.append(error)
+        finally:
+            connection.release()
+            self.ended.release()
+
+    def close(self) -> None:
+        self.listener.close()
+        self._acceptor.join()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def node():
+    node = EchoNode()
+    yield node
+    node.close()
+
+
+def stranger(node: EchoNode) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", node.listener.port), timeout=10)
+
+
+def test_a_caller_with_the_secret_is_greeted_and_heard(node):
+    connection, introduction, greeting = dial("127.0.0.1", node.listener.port, SECRET)
+    assert (introduction.node, introduction.cluster, greeting) == ("node1", "default", GREETING)
+    connection.send(framed(b"one") + framed(b"two"))
+    heard: list[bytes] = []
+    while len(heard) < 2:
+        heard += connection.receive_some(monotonic() + 10)
+    assert heard == [b"one", b"two"]
+    connection.release()
+
+
+def test_a_wrong_secret_is_named_to_the_caller(node):
+    with pytest.raises(WrongSecret, match="belongs to another cluster"):
+        dial("127.0.0.1", node.listener.port, b"x" * 32)
+    assert node.ended.acquire(timeout=10)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xff" * 100,
+        framed(b"\xc1garbage"),
+        framed(b"\x93\x01\x02\x03"),
+        b"\x00\x00\x40\x01",
+    ],
+    ids=["http", "oversize", "not-msgpack", "wrong-message", "over-16-KiB"],
+)
+def test_garbage_before_the_handshake_ends_that_connection_and_no_other(node, garbage):
+    with stranger(node) as sock:
+        sock.sendall(garbage)
+        while sock.recv(4096):
+            pass
+    assert node.ended.acquire(timeout=10)
+    assert len(node.errors) == 1
+    dial("127.0.0.1", node.listener.port, SECRET)[0].release()
+
+
+def test_an_oversize_frame_after_the_handshake_ends_the_connection(node):
+    connection, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    connection.send(b"\xff\xff\xff\xff")
+    with pytest.raises(ConnectionLost):
+        connection.receive_some(monotonic() + 10)
+    connection.release()
+
+
+def test_a_reader_that_takes_nothing_does_not_hold_up_the_sender(node):
+    slow, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    # More than the kernel's buffers hold, so the echo has to wait in the outbox ...
+    sent = [bytes([number]) * 900_000 for number in range(8)]
+    for payload in sent:
+        slow.send_blocking(framed(payload))
+    # ... while another caller is served,
+    quick, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    quick.send(framed(b"ping"))
+    assert quick.receive_some(monotonic() + 10) == [b"ping"]
+    quick.release()
+    # ... and nothing of it is lost once the slow one reads.
+    heard: list[bytes] = []
+    while len(heard) < len(sent):
+        heard += slow.receive_some(monotonic() + 20)
+    assert heard == sent
+    slow.release()
+
+
+def test_a_silent_node_is_given_up_at_the_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoAnswer):
+        dial("127.0.0.1", silent.getsockname()[1], SECRET, timeout=0.3)
+
+
+def test_nobody_listening_is_said_so():
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with pytest.raises(PeerUnreachable, match=f"nothing listens at 127.0.0.1:{port}"):
+        dial("127.0.0.1", port, SECRET)
+
+
+def test_a_taken_port_is_said_so(node):
+    with pytest.raises(PortTaken, match=f"port {node.listener.port} on 127.0.0.1 is taken"):
+        Listener("127.0.0.1", node.listener.port)
+
+
+def test_a_closed_listener_wakes_its_acceptor():
+    listener = Listener("127.0.0.1", 0)
+    accepted: list[object] = []
+    thread = threading.Thread(target=lambda: accepted.append(listener.accept()))
+    thread.start()
+    listener.close()
+    thread.join(10)
+    assert accepted == [None]
