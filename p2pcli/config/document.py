@@ -64,7 +64,7 @@ class _Reader:
 
     def _tree(self, event: yaml.Event, depth: int) -> Tree:
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"an alias (*{event.anchor[:30]}) is not allowed", "write it out")
+            self._refuse(event, f"an alias (*{str(event.anchor)[:30]}) is not allowed", "write it out")
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if anchor is not None:
             self._refuse(event, f"an anchor (&{anchor[:30]}) is not allowed", "write it out")
@@ -121,7 +121,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _syntax_error(name: str, text: str, error: yaml.YAMLError) -> BadConfigFile:
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+    if not isinstance(error, yaml.MarkedYAMLError) or not error.problem_mark:
         return BadConfigFile(f"{name}: not YAML: {shown(str(error))}")
     number = error.problem_mark.line
     lines = text.splitlines()
@@ -132,4 +132,5 @@ def _syntax_error(name: str, text: str, error: yaml.YAMLError) -> BadConfigFile:
 
 
 def _line(event: yaml.Event) -> int:
+    assert event.start_mark is not None  # the stubs think of events made by hand
     return event.start_mark.line + 1

@@ -217,7 +217,9 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None, Setting(FOLDER, "", "Folder of the files; empty: logs in the cluster's folder.")
     ]
     file_size: Annotated[int, Setting(octets("4KiB", "10GiB"), "10MiB", "A file is rotated at this size.")]
-    files: Annotated[int, Setting(whole(1, 1000), "5", "Files kept for each process.")]
+    files: Annotated[
+        int, Setting(whole(2, 1000), "5", "Files kept for each process, with the one being written.")
+    ]
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
