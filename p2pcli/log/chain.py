@@ -4,7 +4,8 @@ One changed bit, one missing or one exchanged entry changes every later hash, so
 same hash at the same sequence hold the same log, and SQLite's unchecked WAL pages cannot lie unnoticed.
 
     chain(0) = GENESIS
-    chain(n) = BLAKE2b-256(person "p2px log chain 1", chain(n-1) | epoch | number | length of producer | producer | body)
+    chain(n) = BLAKE2b-256(chain(n-1) | epoch | number | length of producer | producer | body)
+               personalised with "p2px log chain 1"
 
 Integers are unsigned, big endian: epoch and number 8 bytes, the length 2. Every field but the last has a
 known length, so no two batches share an encoding. It detects damage, not an attacker who may write the
@@ -23,7 +24,7 @@ _HEADER = struct.Struct(f">{CHAIN_BYTES}sQQH")
 
 
 def link(previous: bytes, batch: Batch) -> bytes:
-    """Return the 32-byte chain hash of ``batch`` placed after an entry whose hash is ``previous``. O(len(body))."""
+    """Return the hash, 32 bytes, of ``batch`` placed after an entry of hash ``previous``. O(len(body))."""
     producer = batch.producer.encode()
     header = _HEADER.pack(previous, batch.epoch, batch.number, len(producer)) + producer
     hashed = blake2b(header, digest_size=CHAIN_BYTES, person=_PERSON)

@@ -22,7 +22,7 @@ _EPOCH_COUNTER_MAX = (1 << 31) - 1
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one producer appends at once. It has one batch in flight and numbers them 1, 2, 3 ... per epoch."""
+    """What one producer appends at once, numbered 1, 2, 3 ... within an epoch, one in flight at a time."""
 
     producer: str  # 1 to MAX_PRODUCER bytes of UTF-8: the node's name
     epoch: int  # 0 to MAX_NUMBER, higher after every start (new_epoch)
@@ -85,7 +85,7 @@ class Trimmed(NotFound):
 
 
 class Corrupt(P2pxError):
-    """The log is damaged from entry ``sequence`` on: stop, and never skip. ``sequence`` 0: the file as a whole."""
+    """The log is damaged from entry ``sequence`` on (0: the file as a whole). Stop; never skip it."""
 
     code = "log_corrupt"
 
@@ -97,24 +97,25 @@ class Corrupt(P2pxError):
 class Log(Protocol):
     """A durable, totally ordered sequence of batches for one market.
 
-    Sequences are 1, 2, 3 ... with no gap and never reused; an entry once readable never changes. ``append``
-    and ``trim`` may be called from one thread while others read, wait or ask for ``last``. After ``Ambiguous``,
-    ``Corrupt`` or ``Broken`` every later call raises ``Broken`` until the log is opened anew.
+    Sequences are 1, 2, 3 ... with no gap and never reused; an entry once readable never changes. Every
+    method may be called from several threads at once. After ``Ambiguous`` or ``Corrupt`` every later call
+    raises ``Broken``: close the log and open it anew.
     """
 
     def append(self, batch: Batch, timeout: float) -> int:
-        """Make the batch durable and return its sequence; a batch whose key is already in keeps its sequence.
+        """Make the batch durable and return its sequence; a batch that is already in keeps its sequence.
 
-        ``timeout`` (seconds) bounds the wait for other writers, not the disk. Raises BadBatch, Unavailable,
-        LogFull, Ambiguous, Corrupt, Broken.
+        ``timeout`` (seconds) bounds the wait for other writers, not the disk. Raises BadBatch (also when
+        another body is in under the same key), Unavailable, LogFull, Ambiguous, Corrupt, Broken.
         """
         ...
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Return up to ``limit`` durable entries, and at most MAX_READ bytes, from ``after + 1`` on, dense and in order.
+        """Return durable entries from ``after + 1``, dense and in order: up to ``limit`` and MAX_READ bytes.
 
-        An empty list means that ``after`` is the last. Raises Trimmed when ``after + 1 < first()`` and
-        Corrupt, naming the sequence, for a gap, a wrong chain, an undecodable entry, or when ``after > last()``.
+        An empty list means that ``after`` is the last. Raises Trimmed when ``after + 1 < first()``, and
+        Corrupt when the first entry to return is missing, undecodable or has a wrong chain, or when
+        ``after > last()`` (entries that were read before are gone). Raises Broken.
         """
         ...
 
@@ -124,7 +125,7 @@ class Log(Protocol):
         ...
 
     def last(self) -> int:
-        """Return the last sequence (0: none yet), at least every one acknowledged to anyone before this call."""
+        """Return the last sequence (0: none yet), not below any that was acknowledged to anyone before."""
         ...
 
     def first(self) -> int:
@@ -132,7 +133,7 @@ class Log(Protocol):
         ...
 
     def trim(self, before: int) -> None:
-        """Let entries below ``before`` go. May keep more; the last entry always stays, so numbering never restarts."""
+        """Let entries below ``before`` go. May keep more; the last always stays: numbering never restarts."""
         ...
 
     def close(self) -> None:
@@ -142,7 +143,12 @@ class Log(Protocol):
 
 def check_batch(batch: Batch) -> None:
     """Raise BadBatch unless every field is within the limits stated at ``Batch``."""
-    size = len(batch.producer.encode("utf-8", "surrogatepass"))
+    try:
+        size = len(batch.producer.encode())
+    except UnicodeEncodeError:
+        raise BadBatch(
+            f"batch producer {batch.producer[:80]!r}: expected text, found a lone surrogate"
+        ) from None
     if not 1 <= size <= MAX_PRODUCER:
         raise BadBatch(
             f"batch producer {batch.producer[:80]!r}: expected 1 to {MAX_PRODUCER} bytes, found {size}"
