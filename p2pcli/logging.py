@@ -158,12 +158,13 @@ class _LinesFile(logging.handlers.RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # arguments that do not fit the text, say: a bug of the caller
+            _say(f"a log record of {record.pathname}:{record.lineno} cannot be written: {error!r}")
+            return
+        self._drop_stream()
         self._lost += 1
-        if isinstance(error, OSError):
-            self._drop_stream()
         if self._lost == 1:
-            reason = error.strerror if isinstance(error, OSError) else repr(error)
-            _say(f"{self.baseFilename} cannot be written: {reason}; log records are lost until it can be")
+            _say(f"{self.baseFilename} cannot be written: {error.strerror}; records are lost until it can be")
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)

@@ -73,7 +73,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             self._refuse(event, f"nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.ScalarEvent):
-            plain = event.style is None
+            plain = event.implicit[0]  # no quotes, so that ~ and null are not words
             return Text("" if plain and event.value in _NOTHING else event.value, _line(event))
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(event, depth)

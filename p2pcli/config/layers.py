@@ -48,7 +48,8 @@ class Layer(msgspec.Struct, frozen=True):
         """Return where a value stands: ``environment P2PX_LOG_URL``, ``/path/p2px.yaml line 12``."""
         if line:
             return f"{self.source} line {line}"
-        return f"{self.source} {environment_name(key)}" if self.variables else self.source
+        setting = MARKETS if key.startswith(f"{MARKETS}.") else key  # one variable holds all of them
+        return f"{self.source} {environment_name(setting)}" if self.variables else self.source
 
     def origin(self, key: str) -> str:
         """Return the place of a setting that this layer gives."""
@@ -113,9 +114,9 @@ def unknown(place: str, name: str, known: list[str]) -> UnknownSetting:
     """Return the complaint about a name that is no setting, with what was probably meant."""
     import difflib  # here, because a good configuration need not wait for its import
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if not near:  # perhaps the name is right and its section forgotten
-        near = [one for one in known if one.rpartition(".")[2] == name.rpartition(".")[2]][:1]
+    # Perhaps the name is right and its section wrong or forgotten; otherwise it is misspelt.
+    near = [one for one in known if one.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}?" if near else "p2px config show lists every setting"
     return UnknownSetting(f"{place}: unknown setting {shown(name)}", hint=hint)
 
@@ -132,5 +133,7 @@ def _section(section: str, table: Table, source: str) -> dict[str, Tree]:
     for name in table.entries:
         if name not in known:
             place = f"{source} line {table.lines[name]}"
-            raise unknown(place, f"{section}.{name}", [f"{section}.{one}" for one in known])
+            raise unknown(
+                place, f"{section}.{name}", [*(f"{section}.{one}" for one in known), *all_settings()]
+            )
     return {f"{section}.{name}": tree for name, tree in table.entries.items()}

@@ -30,7 +30,7 @@ from p2pcli.config.values import (
     seconds,
     whole,
 )
-from p2pcli.market.commands import MAX_WHOLE, SelfTrade
+from p2pcli.market.commands import SelfTrade
 from p2pcli.market.instrument import MAX_MARKETS, Instrument
 
 ENVIRONMENT_PREFIX = "P2PX_"
@@ -94,7 +94,7 @@ class MarketDefaults(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting(percent(), "0%", "How far from the last trade an order's price may lie; 0%: anywhere.")
     ]
     max_open_orders: Annotated[
-        int, Setting(whole(0, MAX_WHOLE), "0", "Open orders of one owner; 0: as many as there are.")
+        int, Setting(whole(0, 1_000_000_000), "0", "Open orders of one owner; 0: as many as there are.")
     ]
     remembered_ids: Annotated[
         int,

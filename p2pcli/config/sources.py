@@ -13,11 +13,15 @@ from p2pcli.config.layers import BadSetting, Layer, flatten, one_line, unknown
 from p2pcli.config.merge import merge
 from p2pcli.config.settings import ENVIRONMENT_PREFIX, Config, Setting, all_settings, environment_name
 from p2pcli.config.tree import BadConfigFile, Sequence, Text, Tree
+from p2pcli.config.values import shown
 
 PROJECT_FILE = "p2px.yaml"
 USER_FILE = "config.yaml"
 ENV_FILE = ".env"
 FILE_VARIABLE = "P2PX_CONFIG"
+DEBUG_VARIABLE = (
+    "P2PX_DEBUG"  # the command line shows the traceback of a bug; a setting could not be read yet
+)
 MAX_BYTES = 1 << 20  # of one file
 
 _PROGRAM = "p2px"
@@ -47,8 +51,8 @@ def load(
         Layer("flag", _from_flags(flags or {}), cwd, user_home),
         Layer("environment", _from_environment(environ), cwd, user_home, variables=True),
         _env_file(project.parent if project else cwd, user_home),
-        _yaml_file(cwd / named, user_home, wanted=True) if named else None,
-        _yaml_file(project, user_home) if project else None,
+        _yaml_file(cwd / named, user_home, wanted=True, pipe=True) if named else None,
+        _yaml_file(project, user_home, wanted=True) if project else None,
         _yaml_file(user_folder("config", environ, user_home) / USER_FILE, user_home),
     ]
     given = [layer for layer in layers if layer is not None]
@@ -107,8 +111,12 @@ def _flag_tree(key: str, setting: Setting, value: object) -> Tree:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Tree]:
-    ours = {name: Text(value) for name, value in environ.items() if name.startswith(ENVIRONMENT_PREFIX)}
-    ours.pop(FILE_VARIABLE, None)
+    special = (FILE_VARIABLE, DEBUG_VARIABLE)
+    ours = {
+        name: Text(value)
+        for name, value in environ.items()
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in special
+    }
     return _from_variables(ours, "environment")
 
 
@@ -146,8 +154,8 @@ def _env_file(folder: Path, user_home: Path) -> Layer | None:
     return Layer(str(path), _from_variables(texts, str(path)), folder, user_home)
 
 
-def _yaml_file(path: Path, user_home: Path, wanted: bool = False) -> Layer | None:
-    data = _read(path, wanted)
+def _yaml_file(path: Path, user_home: Path, wanted: bool = False, pipe: bool = False) -> Layer | None:
+    data = _read(path, wanted, pipe)
     if data is None:
         return None
     from p2pcli.config import document
@@ -156,11 +164,13 @@ def _yaml_file(path: Path, user_home: Path, wanted: bool = False) -> Layer | Non
     return Layer(str(path), flatten(table, str(path)), path.parent, user_home)
 
 
-def _read(path: Path, wanted: bool = False) -> bytes | None:
-    """Return a file's bytes, or None when it is not there and need not be. Raises ``BadConfigFile``."""
+def _read(path: Path, wanted: bool = False, pipe: bool = False) -> bytes | None:
+    """Return a file's bytes, or None when it is not there and not ``wanted``. Raises ``BadConfigFile``.
+
+    A pipe is read only where one was named: a stray one in some folder above would hang p2px.
+    """
     try:
-        # Somebody's pipe in a folder above must not hang p2px; a pipe that was named is read.
-        if not wanted and not stat.S_ISREG(os.stat(path).st_mode):
+        if not pipe and not stat.S_ISREG(os.stat(path).st_mode):
             raise BadConfigFile(f"{path}: expected a file, found something else")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -170,7 +180,7 @@ def _read(path: Path, wanted: bool = False) -> bytes | None:
         return None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadConfigFile(f"{path}: cannot be read: {reason}") from None
+        raise BadConfigFile(f"{shown(str(path))}: cannot be read: {reason}") from None
     if len(data) > MAX_BYTES:
         raise BadConfigFile(f"{path}: expected at most {MAX_BYTES} bytes, found more")
     return data

@@ -122,7 +122,9 @@ def decimal(what: str) -> Kind[str]:
         except BadNumber:
             return None
 
-    return Kind("a decimal number above zero like 0.01 (12 digits, then a point and 8 more at most)", parse)
+    return Kind(
+        "a decimal number above zero like 0.01, with at most 12 digits before the point and 8 after", parse
+    )
 
 
 def choice(*names: str) -> Kind[str]:

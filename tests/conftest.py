@@ -1,0 +1,42 @@
+"""What every test stands on: settings of nobody, a home of nobody, and the same examples each time."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# `make test` is the same run every time; `make simulate SEED=...` and HYPOTHESIS_PROFILE=search look further.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "search",
+    max_examples=2000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+_homes = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the settings of whoever runs the tests out of the way, and give state a folder to vanish with."""
+    for name in [name for name in os.environ if name.startswith("P2PX_")]:
+        del os.environ[name]
+    folder = Path(tempfile.mkdtemp(prefix="p2px-tests-"))
+    config.stash[_homes] = folder
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_homes], ignore_errors=True)
