@@ -102,4 +102,16 @@ class Define(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
     remembered_ids: int = 100_000
 
 
-Command = Place | Cancel | Amend | CancelAll | Halt | Resume | Define
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """A node says what it has: its digest at a sequence, and how far its snapshots reach. Changes nothing.
+
+    Nodes compare the digests (a node that differs stops, S12) and trim the log below every node's
+    snapshots. Only nodes send it, never clients.
+    """
+
+    sequence: int  # a multiple of the digest interval
+    digest: bytes  # rolling digest at that sequence
+    snapshot: int  # the oldest snapshot this node keeps; 0: none
+
+
+Command = Place | Cancel | Amend | CancelAll | Halt | Resume | Define | Checkpoint

@@ -16,11 +16,12 @@ from p2pcli.clock import now_ns
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable
 from p2pcli.market.commands import Command
+from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Answer, Busy, Fault, NotServing, Unknown, encode, fault
-from p2pcli.rpc.frame import framed
+from p2pcli.rpc.frame import FrameTooLarge, framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 MAX_WAITING = 20_000  # commands gathered and not yet appended; more is "busy"
@@ -138,7 +139,7 @@ class Committer:
         frames: dict[Connection, list[bytes]] = {}
         for request, outcomes in zip(requests, applied.outcomes, strict=True):
             if request.connection is not None:
-                frame = framed(encode(Answer(request.id, sequence, outcomes)))
+                frame = _answer_frame(Answer(request.id, sequence, outcomes))
                 frames.setdefault(request.connection, []).append(frame)
         for connection, parts in frames.items():
             _send(connection, b"".join(parts))
@@ -148,6 +149,27 @@ class Committer:
             if request.connection is not None:
                 answer: Fault = fault(request.id, error)
                 _send(request.connection, framed(encode(answer)))
+
+
+def _answer_frame(answer: Answer) -> bytes:
+    try:
+        return framed(encode(answer))
+    except FrameTooLarge:  # a sweep of tens of thousands of orders; the fills can be read order by order
+        return framed(
+            encode(msgspec.structs.replace(answer, outcomes=[_brief(one) for one in answer.outcomes]))
+        )
+
+
+def _brief(outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Placed | Amended):
+        return msgspec.structs.replace(outcome, fills=[], removed=[])
+    if isinstance(outcome, CancelledAll):
+        return msgspec.structs.replace(outcome, removed=[])
+    if isinstance(outcome, Repeated):
+        inner = _brief(outcome.outcome)
+        assert not isinstance(inner, Repeated), "a first answer is no repeat"
+        return Repeated(outcome.sequence, inner)
+    return outcome
 
 
 def _send(connection: Connection, frames: bytes) -> None:

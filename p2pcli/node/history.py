@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Side
 from p2pcli.market.events import Outcome
@@ -30,6 +31,7 @@ from p2pcli.node.record import Record, amended_takers, later, placement, placeme
 
 MAX_PENDING = 50_000  # entries not yet written; beyond it the applying thread waits
 SCAN_LIMIT = 100_000  # entries looked through for closed orders
+RETRY_S = 1.0  # before a failed write is tried again: a full disk may have room by then
 PAGE = 256  # entries read at once on the way back
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -100,16 +102,16 @@ class History:
     def add(self, applied: Applied, body: bytes) -> None:
         """Queue one entry; what the file already has is passed over. Waits while the queue is full."""
         with self._changed:
-            if applied.sequence <= self._written or self._failed:
+            if applied.sequence <= self._written:
                 return
-            while len(self._pending) >= MAX_PENDING and not self._failed and not self._stopping:
+            while len(self._pending) >= MAX_PENDING and not self._stopping:
                 self._changed.wait()
             self._pending.append(_Row(applied, body))
             if len(self._pending) == 1:
                 self._changed.notify_all()
 
     def run(self) -> None:
-        """Write until stopped, then once more. A failed write ends history, not the node."""
+        """Write until stopped, then once more. What cannot be written waits and is tried again."""
         while True:
             with self._changed:
                 while not self._pending and not self._stopping:
@@ -120,17 +122,36 @@ class History:
             try:
                 self._write(rows)
             except sqlite3.Error as error:
-                logger.error("history stops at sequence %d: %s", self._written, error)
                 with self._changed:
-                    self._failed = f"history of {self._path} stopped: {error}"
-                    self._pending.clear()
+                    if not self._failed:
+                        logger.error("history waits at sequence %d: %s", self._written, error)
+                    self._failed = f"history of {self._path} cannot be written: {error}"
                     self._changed.notify_all()
-                return
+                    if self._stopping:
+                        break
+                    self._changed.wait(RETRY_S)
+                continue
             with self._changed:
+                self._failed = ""
                 self._written = rows[-1].applied.sequence
                 for _ in rows:
                     self._pending.popleft()
                 self._changed.notify_all()
+
+    def make_durable(self, sequence: int, timeout: float) -> None:
+        """Return once everything up to ``sequence`` is on the disk. Raises ``HistoryBroken``."""
+        deadline = monotonic() + timeout
+        with self._changed:
+            while self._written < sequence:
+                left = deadline - monotonic()
+                if self._failed or left <= 0:
+                    raise HistoryBroken(self._failed or f"{self._path} lags behind sequence {sequence}")
+                self._changed.wait(left)
+        try:
+            with self._reader_lock:  # a checkpoint syncs the WAL, then the file
+                self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            raise HistoryBroken(f"cannot sync {self._path}: {error}") from error
 
     def stop(self) -> None:
         """Let ``run`` return after what is queued."""

@@ -14,12 +14,13 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Command
 from p2pcli.market.instrument import Instrument, as_define
 from p2pcli.market.views import MarketStatus
+from p2pcli.node.checkpoints import Checkpoints
 from p2pcli.node.committer import Committer, Pending
 from p2pcli.node.history import History
-from p2pcli.node.machine import Machine
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import encode
+from p2pcli.node.snapshots import Snapshots
 
 POLL_S = 0.05  # how soon a peer's missed push is noticed
 JOIN_S = 10.0
@@ -56,8 +57,13 @@ class HostedMarket:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._log = open_log(plan.log, folder, plan.durable)
-        self._history = History(Path(plan.folder) / folder / "history.db")
-        self.replica = Replica(plan.name, self._log, Machine(), self._history.add)
+        own = Path(plan.folder) / folder
+        self._history = History(own / "history.db")
+        self._snapshots = Snapshots(own)
+        self._snapshot_commands = plan.snapshot_commands
+        self._checkpoints: Checkpoints | None = None
+        machine = self._snapshots.newest(self._history.written)
+        self.replica = Replica(plan.name, self._log, machine, self._history.add)
         self.committer: Committer | None = None
 
     @property
@@ -65,7 +71,11 @@ class HostedMarket:
         return self._history
 
     def recover(self) -> None:
-        """Apply the whole log. Raises ``Corrupt`` when it ends before what this node has applied."""
+        """Apply what the log has after the snapshot.
+
+        Raises ``Corrupt`` when the log ends before what this node has applied, or has something else
+        there: acknowledged orders are missing then, and only a person can say where they are.
+        """
         self._threads.append(self._run(f"history {self.instrument.symbol}", self._history.run))
         last = self._log.last()
         if last < self._history.written:
@@ -74,6 +84,15 @@ class HostedMarket:
                 f"but node {self._name} has applied {self._history.written}",
                 last + 1,
                 hint="put the whole log back, or start over with p2px cluster down --wipe",
+            )
+        with self.replica.reading() as machine:
+            restored, chain = machine.sequence, machine.chain
+        if restored > self._log.first() and self._log.read(restored - 1, 1)[0].chain != chain:
+            raise Corrupt(
+                f"the log of {self.instrument.symbol} is not the one node {self._name} has applied: "
+                f"entry {restored} differs",
+                restored,
+                hint="put the right log back, or start over with p2px cluster down --wipe",
             )
         self.replica.catch_up(last)
         logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
@@ -87,6 +106,10 @@ class HostedMarket:
         symbol = self.instrument.symbol
         self._threads.append(self._run(f"commit {symbol}", self.committer.run))
         self._threads.append(self._run(f"tail {symbol}", self._tail))
+        self._checkpoints = Checkpoints(
+            self.replica, self._history, self._snapshots, self._log, self._snapshot_commands, self._propose
+        )
+        self._threads.append(self._run(f"checkpoint {symbol}", self._checkpoints.run))
         self._define()
 
     def _define(self) -> None:
@@ -102,7 +125,11 @@ class HostedMarket:
                 f"number {known.number}; the settings say {wanted.tick}, {wanted.lot} and {wanted.number}",
                 hint="keep tick, lot and the order of markets, or begin a new cluster with --name",
             )
-        commands: list[Command] = [as_define(wanted)]
+        self._propose(as_define(wanted))
+
+    def _propose(self, command: Command) -> None:
+        """Put a command of the node's own into the log; nobody waits for its outcome."""
+        commands = [command]
         assert self.committer is not None
         raw = msgspec.Raw(encode(commands))
         self.committer.offer([Pending(None, 0, self._name, raw, commands)])
@@ -133,6 +160,8 @@ class HostedMarket:
         self._stopping.set()
         if self.committer is not None:
             self.committer.stop()
+        if self._checkpoints is not None:
+            self._checkpoints.stop()
         for thread in self._threads[1:]:
             thread.join(JOIN_S)
         self._history.stop()

@@ -22,3 +22,4 @@ class NodePlan(msgspec.Struct, frozen=True):
     breaker_failures: int = 5  # failures in a row that open a peer's breaker
     breaker_reset_s: float = 2.0
     announce_s: float = 20.0  # how often this node repeats its announcements
+    snapshot_commands: int = 100_000  # commands between two snapshots

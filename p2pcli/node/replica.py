@@ -14,6 +14,8 @@ from p2pcli.clock import monotonic
 from p2pcli.log.chain import link
 from p2pcli.log.entry import Batch, Entry, Log
 from p2pcli.log.sessions import Admission
+from p2pcli.market.commands import Checkpoint
+from p2pcli.node.attest import Attestations
 from p2pcli.node.body import Body, decode_body
 from p2pcli.node.machine import Applied, Machine
 from p2pcli.node.requests import NotCaughtUp, NotServing
@@ -41,6 +43,9 @@ class Replica:
         self._moved = threading.Condition(self._lock)
         self._waiting = 0
         self._epoch = 0
+        self._attestations = Attestations(name)
+        self._due_digest: tuple[int, bytes] | None = None
+        self._commands = 0  # applied since the last snapshot
         self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
 
     @property
@@ -113,6 +118,32 @@ class Replica:
             finally:
                 self._waiting -= 1
 
+    # -- snapshots and digests --------------------------------------------------------------------
+
+    @property
+    def commands_since_snapshot(self) -> int:
+        """Return how many commands a restart would have to apply again."""
+        return self._commands
+
+    def snapshot(self) -> tuple[int, bytes]:
+        """Return the sequence and the whole state at it."""
+        with self._lock:
+            self._commands = 0
+            return self._machine.sequence, self._machine.snapshot()
+
+    def due_digest(self) -> tuple[int, bytes] | None:
+        """Return, once, the sequence and digest that this node should tell the others now."""
+        with self._lock:
+            due, self._due_digest = self._due_digest, None
+            return due
+
+    def trim_before(self) -> int:
+        """Return the sequence below which no living node needs the log."""
+        with self._lock:
+            return self._attestations.trim_before(self._machine.sequence)
+
+    # -- applying ---------------------------------------------------------------------------------
+
     def _apply(self, entry: Entry, body: Body | None) -> None:
         if body is None:
             body = decode_body(entry.batch.body)
@@ -127,5 +158,16 @@ class Replica:
             if batch.epoch == self._epoch:
                 self._mine.append((entry, applied))
         self._record(applied, batch.body)
+        if applied.admission is Admission.NEW:
+            self._attest(entry, body)
         if self._waiting:
             self._moved.notify_all()
+
+    def _attest(self, entry: Entry, body: Body) -> None:
+        for group in body.groups:
+            self._commands += len(group.commands)
+            first = group.commands[0]
+            if type(first) is Checkpoint:
+                self._attestations.heard(entry.sequence, entry.batch.producer, first)
+        if self._attestations.computed(entry.sequence, self._machine.digest):
+            self._due_digest = entry.sequence, self._machine.digest

