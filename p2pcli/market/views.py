@@ -102,3 +102,14 @@ class NodeStatus(msgspec.Struct, frozen=True, array_like=True):
     markets: list[MarketStatus]
     peers: dict[str, str] = {}  # peer name -> "connected", or why not
     version: str = ""
+
+
+class DayView(msgspec.Struct, frozen=True, array_like=True):
+    """The last 24 hours of one market, exact to the minute; all 0 when nothing traded."""
+
+    open: int = 0  # ticks, as are high, low and last
+    high: int = 0
+    low: int = 0
+    last: int = 0
+    volume: int = 0  # lots
+    trades: int = 0

@@ -1,0 +1,96 @@
+"""What a batch carries through the log: a time and the commands of one or more clients, as MessagePack.
+
+    [version, time_ns, [[owner, [command, command, ...]], ...]]
+
+One group per client request. The node that gathers a batch embeds the list of commands as its client
+encoded it: it decodes it once to check it, and never encodes an order again.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from p2pcli.errors import P2pxError
+from p2pcli.market.commands import Command
+
+VERSION = 1
+MAX_COMMANDS = 10_000  # in one body, and so in one request
+MAX_TIME_NS = (1 << 63) - 1  # in the year 2262; history stores it as a signed integer
+
+
+class BadBody(P2pxError):
+    """Bytes that are no body, or one of an unknown version. A node that finds them in its log stops."""
+
+    code = "bad_body"
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """What one owner asked in one request."""
+
+    owner: str
+    commands: list[Command]
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True):
+    """The commands of one batch, in the order they are carried out."""
+
+    version: int
+    time_ns: int  # the producer's wall clock, nanoseconds since 1970
+    groups: list[Group]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_BODY = msgspec.msgpack.Decoder(Body)
+_COMMANDS = msgspec.msgpack.Decoder(list[Command])
+# Read first, and alone: of another version nothing else can be expected to decode.
+_VERSION = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
+
+
+def encode_body(time_ns: int, groups: Sequence[tuple[str, msgspec.Raw]]) -> bytes:
+    """Return a body's bytes. A group is an owner and a MessagePack list of commands, checked before."""
+    return _ENCODER.encode((VERSION, time_ns, groups))
+
+
+def decode_body(data: bytes) -> Body:
+    """Return what ``encode_body`` wrote. Raises BadBody, and nothing else, whatever the bytes."""
+    try:
+        body = _BODY.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise _bad(data, error) from None
+    if body.version != VERSION:
+        raise _unknown(body.version)
+    if not 0 <= body.time_ns <= MAX_TIME_NS:
+        raise BadBody(f"body of {len(data)} bytes: time must be 0 to {MAX_TIME_NS} ns, not {body.time_ns}")
+    commands = sum(len(group.commands) for group in body.groups)
+    # An empty group is legal but carries nothing, so it counts as well: the sum bounds the work.
+    if commands + len(body.groups) > 2 * MAX_COMMANDS or commands > MAX_COMMANDS:
+        raise BadBody(f"body of {len(data)} bytes: {commands} commands, at most {MAX_COMMANDS} fit")
+    return body
+
+
+def decode_commands(data: bytes | msgspec.Raw) -> list[Command]:
+    """Return a client's list of commands. Raises BadBody, and nothing else, whatever the bytes."""
+    try:
+        commands = _COMMANDS.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise BadBody(f"commands of {len(data)} bytes do not decode: {error}") from None
+    if len(commands) > MAX_COMMANDS:
+        raise BadBody(f"{len(commands)} commands in one request, at most {MAX_COMMANDS} are allowed")
+    return commands
+
+
+def _bad(data: bytes, error: Exception) -> BadBody:
+    try:
+        version = _VERSION.decode(data)[0]
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        version = VERSION
+    if version != VERSION:
+        return _unknown(version)
+    return BadBody(f"body of {len(data)} bytes does not decode: {error}")
+
+
+def _unknown(version: int) -> BadBody:
+    return BadBody(
+        f"body of version {version}, this p2px reads version {VERSION}",
+        hint="run the p2px version that the other nodes run",
+    )

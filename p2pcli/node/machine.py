@@ -1,0 +1,285 @@
+"""One market as every node has it: entries of the log in, outcomes out, and the state between.
+
+State at n is a function of entries 1..n and of nothing else. The machine checks that entries follow each
+other without a gap and that their hashes link, drops batches that were applied before, hands the commands
+to the desk, and folds every answer into a digest, so that two nodes can tell in 32 bytes whether they agree.
+
+It is not locked: one thread applies, and readers hold the lock that keeps that thread out.
+"""
+
+from hashlib import blake2b
+from heapq import nsmallest
+from itertools import islice
+
+import msgspec
+
+from p2pcli.book.ladder import Ladder
+from p2pcli.book.level import Order
+from p2pcli.errors import P2pxError
+from p2pcli.log.chain import GENESIS, link
+from p2pcli.log.entry import Entry
+from p2pcli.log.sessions import Admission, BadSessions, Sessions
+from p2pcli.market.commands import MAX_WHOLE, TimeInForce
+from p2pcli.market.depth import Level
+from p2pcli.market.events import Outcome, Repeated, Status
+from p2pcli.market.instrument import BadInstrument, Instrument
+from p2pcli.market.views import BookView, DayView, OrderView
+from p2pcli.node.body import Body, decode_body
+from p2pcli.node.desk import Desk
+from p2pcli.node.memory import Memory
+from p2pcli.node.state import (
+    DIGEST_BYTES,
+    BadSnapshot,
+    OwnerMemory,
+    State,
+    decode_state,
+    encode_state,
+    fingerprint,
+)
+from p2pcli.node.tally import Tally
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class BrokenChain(P2pxError):
+    """An entry does not follow from the one before. The log is damaged or another one: stop."""
+
+    code = "broken_chain"
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What one entry did."""
+
+    sequence: int
+    time_ns: int  # of the machine after it
+    admission: Admission
+    outcomes: list[list[Outcome]]  # one list per group, one outcome per command; [] unless admission is NEW
+    encoded: bytes  # MessagePack of outcomes: what the digest hashed, and what history keeps
+    first_order: int  # the id the first place of this entry got, or the next one would get
+    first_trade: int  # ... and the number of the first trade
+
+
+class Machine:
+    """The replicated state of one market. Starts before entry 1, with no instrument defined."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.chain = GENESIS
+        self.digest = bytes(DIGEST_BYTES)
+        self.time_ns = 0
+        self.sessions = Sessions()
+        self._desk = Desk()
+
+    def apply(self, entry: Entry, body: Body | None = None) -> Applied:
+        """Apply the next entry. ``body`` may be given when the caller has it decoded already.
+
+        Raises BrokenChain and BadBody before anything has changed.
+        """
+        assert entry.sequence == self.sequence + 1, (entry.sequence, self.sequence)
+        batch = entry.batch
+        chain = link(self.chain, batch)
+        if chain != entry.chain:
+            raise BrokenChain(
+                f"entry {entry.sequence}: expected chain hash {chain.hex()}, found {entry.chain.hex()}",
+                hint="p2px log check",
+            )
+        admission = self.sessions.judge(batch.producer, batch.epoch, batch.number)
+        desk = self._desk
+        first_order, first_trade = desk.last_order + 1, desk.book.last_trade + 1
+        outcomes: list[list[Outcome]] = []
+        if admission is Admission.NEW:
+            if body is None:
+                body = decode_body(batch.body)
+            self.sessions.admit(batch.producer, batch.epoch, batch.number)
+            # The proposer's clock may be behind the one before it; time in a market never goes back.
+            self.time_ns = now = max(self.time_ns, body.time_ns)
+            outcomes = [
+                desk.carry_out(group.owner, group.commands, entry.sequence, now) for group in body.groups
+            ]
+        encoded = _ENCODER.encode(outcomes)
+        hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
+        hashed.update(bytes((admission,)))
+        hashed.update(encoded)
+        self.digest = hashed.digest()
+        self.sequence = entry.sequence
+        self.chain = chain
+        return Applied(entry.sequence, self.time_ns, admission, outcomes, encoded, first_order, first_trade)
+
+    # -- reads ------------------------------------------------------------------------------------
+
+    @property
+    def instrument(self) -> Instrument | None:
+        return self._desk.instrument
+
+    @property
+    def halted(self) -> bool:
+        return self._desk.halted
+
+    @property
+    def last_price(self) -> int:
+        """Return the price of the last trade in ticks, 0 before the first."""
+        return self._desk.last_price
+
+    @property
+    def last_trade(self) -> int:
+        """Return the number of the last trade, 0 before the first."""
+        return self._desk.book.last_trade
+
+    @property
+    def last_order(self) -> int:
+        """Return the highest order id given, 0 before the first."""
+        return self._desk.last_order
+
+    @property
+    def open_orders(self) -> int:
+        """Return how many orders rest. O(owners)."""
+        return sum(map(len, self._desk.book.owners.values()))
+
+    def best_bid(self) -> int | None:
+        """Return the highest price somebody pays, in ticks."""
+        best = self._desk.book.bids.best
+        return best.price if best is not None else None
+
+    def best_ask(self) -> int | None:
+        """Return the lowest price somebody takes, in ticks."""
+        best = self._desk.book.asks.best
+        return best.price if best is not None else None
+
+    def depth(self, levels: int) -> BookView:
+        """Return the best prices of both sides with what rests at each. O(levels)."""
+        book = self._desk.book
+        return BookView(
+            self.sequence,
+            _summed(book.bids, levels),
+            _summed(book.asks, levels),
+            self._desk.last_price,
+            self._desk.halted,
+        )
+
+    def full_book(self) -> list[OrderView]:
+        """Return every resting order in priority order: bids best first, then asks."""
+        return [_view(order) for order in self._desk.book.orders()]
+
+    def order(self, order_id: int) -> OrderView | None:
+        """Return an open order. O(owners)."""
+        for table in self._desk.book.owners.values():
+            if order_id in table:
+                return _view(table[order_id])
+        return None
+
+    def order_by_client_id(self, owner: str, client_order_id: str) -> OrderView | None:
+        """Return the open order that this owner calls so. O(1)."""
+        order = self._desk.open_order(owner, 0, client_order_id)
+        return _view(order) if order is not None else None
+
+    def orders(self, owner: str | None = None, limit: int = 1000) -> list[OrderView]:
+        """Return the oldest ``limit`` open orders of one owner, or of all. O(their number)."""
+        tables = self._desk.book.owners
+        if owner is not None:
+            table = tables.get(owner, {})
+            return [_view(table[number]) for number in nsmallest(limit, table)]
+        everybody = (order for table in tables.values() for order in table.values())
+        return [_view(order) for order in nsmallest(limit, everybody, key=lambda order: order.id)]
+
+    def remembered(self, owner: str, command_id: str) -> Repeated | None:
+        """Return the first answer to a client order id or command id, or None when it is not known (M7)."""
+        memory = self._desk.memories.get(owner)
+        first = memory.get(command_id) if memory is not None else None
+        return Repeated(first.sequence, first.outcome) if first is not None else None
+
+    def day(self, time_ns: int | None = None) -> DayView:
+        """Return the figures of the 24 hours up to a moment, or up to the last entry's time."""
+        return self._desk.tally.day(self.time_ns if time_ns is None else time_ns)
+
+    # -- snapshots --------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as canonical bytes. O(its size)."""
+        desk = self._desk
+        return encode_state(
+            State(
+                self.sequence,
+                self.chain,
+                self.digest,
+                self.time_ns,
+                self.sessions.to_values(),
+                desk.instrument,
+                desk.halted,
+                desk.last_price,
+                desk.last_order,
+                desk.book.last_trade,
+                list(desk.book.orders()),
+                [
+                    OwnerMemory(owner, list(memory.recent()), list(memory.kept()))
+                    for owner, memory in desk.memories.items()
+                ],
+                desk.tally.minutes(),
+            )
+        )
+
+    def state_digest(self) -> bytes:
+        """Return 32 bytes that are equal on two machines exactly when their whole state is. O(its size)."""
+        return fingerprint(self.snapshot())
+
+    @classmethod
+    def restore(cls, data: bytes) -> "Machine":
+        """Return the machine of a snapshot. Raises BadSnapshot, also for one no machine can have made."""
+        state = decode_state(data)
+        machine = cls()
+        machine.sequence = state.sequence
+        machine.chain = state.chain
+        machine.digest = state.digest
+        machine.time_ns = state.time_ns
+        desk = machine._desk
+        try:
+            machine.sessions = Sessions.from_values(state.sessions)
+            desk.instrument = state.instrument.checked() if state.instrument is not None else None
+        except (BadSessions, BadInstrument) as error:
+            raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
+        desk.halted = state.halted
+        desk.last_price = state.last_price
+        desk.last_order = state.last_order
+        desk.book.last_trade = state.last_trade
+        desk.tally = Tally(state.minutes)
+        for owned in state.memories:
+            desk.memories[owned.owner] = Memory.of(owned.recent, owned.kept)
+        for order in state.orders:
+            _put_back(desk, order, state.sequence)
+        return machine
+
+
+def _put_back(desk: Desk, order: Order, sequence: int) -> None:
+    # In priority order, every order comes to rest behind those it was behind before, and none can trade.
+    whole = 0 < order.remaining <= order.quantity <= MAX_WHOLE and 0 < order.price <= MAX_WHOLE
+    known = 0 < order.id <= desk.last_order and desk.book.order(order.owner, order.id) is None
+    if not whole or not known or desk.book.crossed(order.side, order.price):
+        raise BadSnapshot(f"snapshot at sequence {sequence}: order {order.id} cannot rest where it is listed")
+    desk.book.place(order)
+
+
+def _summed(ladder: Ladder, levels: int) -> list[Level]:
+    return [
+        # Some 64-bit encodings end there; only a few orders of absurd size at one price get so far.
+        Level(level.price, min(level.quantity, MAX_WHOLE), level.count)
+        for level in islice(ladder.best_first(), levels)
+    ]
+
+
+def _view(order: Order) -> OrderView:
+    filled = order.quantity - order.remaining
+    return OrderView(
+        order.id,
+        order.client_order_id,
+        order.owner,
+        order.side,
+        order.price,
+        order.quantity,
+        filled,
+        order.remaining,
+        Status.PARTIALLY_FILLED if filled else Status.OPEN,
+        TimeInForce.GTC,
+        order.post_only,
+        order.self_trade,
+        order.sequence,
+        order.time_ns,
+    )

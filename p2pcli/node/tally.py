@@ -1,0 +1,78 @@
+"""The last 24 hours of trading, minute by minute: open, high, low, volume. Part of the replicated state.
+
+Time is the entries' (proposers' clocks, never going back), so every node keeps the same minutes. At most
+1,440 of them, whatever is traded. A figure for "the last 24 hours" is exact to the minute.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from p2pcli.market.commands import MAX_WHOLE
+from p2pcli.market.views import DayView
+
+MINUTE_NS = 60_000_000_000
+MINUTES = 24 * 60
+
+
+class Minute(msgspec.Struct, array_like=True, gc=False):
+    """The trades of one minute; ``minute`` counts from 1970."""
+
+    minute: int
+    first: int  # ticks
+    high: int
+    low: int
+    last: int
+    volume: int  # lots; stays at MAX_WHOLE rather than outgrow 64 bits
+    trades: int
+
+
+class Tally:
+    """The minutes of the last day in which something traded, oldest first."""
+
+    __slots__ = ("_minutes",)
+
+    def __init__(self, minutes: Iterable[Minute] = ()) -> None:
+        self._minutes = deque(minutes)
+
+    def add(self, time_ns: int, first: int, last: int, volume: int, trades: int) -> None:
+        """Count the trades of one order. ``time_ns`` never goes back.
+
+        An order that arrives takes prices from best to worst, so its first and last trade are also the
+        highest and lowest: O(1), however many trades.
+        """
+        minute = time_ns // MINUTE_NS
+        minutes = self._minutes
+        if not minutes or minutes[-1].minute != minute:
+            minutes.append(Minute(minute, first, first, first, first, 0, 0))
+            while minutes[0].minute <= minute - MINUTES:
+                minutes.popleft()
+        now = minutes[-1]
+        low, high = (first, last) if first < last else (last, first)
+        if high > now.high:
+            now.high = high
+        if low < now.low:
+            now.low = low
+        now.last = last
+        now.volume = min(now.volume + volume, MAX_WHOLE)
+        now.trades += trades
+
+    def day(self, time_ns: int) -> DayView:
+        """Return the figures of the 1,440 minutes up to this moment's."""
+        end = time_ns // MINUTE_NS
+        minutes = [each for each in self._minutes if end - MINUTES < each.minute <= end]
+        if not minutes:
+            return DayView()
+        return DayView(
+            open=minutes[0].first,
+            high=max(each.high for each in minutes),
+            low=min(each.low for each in minutes),
+            last=minutes[-1].last,
+            volume=min(sum(each.volume for each in minutes), MAX_WHOLE),
+            trades=sum(each.trades for each in minutes),
+        )
+
+    def minutes(self) -> list[Minute]:
+        """Return what a snapshot keeps."""
+        return list(self._minutes)
