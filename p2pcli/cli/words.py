@@ -133,9 +133,9 @@ def listed(names: Iterable[str]) -> str:
     return " and ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else known[0]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+def did_you_mean(word: str, known: Iterable[str], before: str = "") -> str | None:
     """Return ``did you mean X?`` for the closest known word, or None when none is close."""
     from difflib import get_close_matches  # only a mistake pays for it
 
     close = get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else None
+    return f"did you mean {before}{close[0]}?" if close else None

@@ -10,7 +10,7 @@ from typing import Any
 from p2pcli.cli.render.quantities import SELF_TRADE_NAMES
 from p2pcli.market.depth import Depth, Level
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import BookView, OrderView, TradeView
+from p2pcli.market.views import BookView, DayView, MarketStatus, OrderView, TradeView
 
 Document = dict[str, Any]
 
@@ -45,6 +45,17 @@ def order_document(instrument: Instrument, node: str, view: OrderView) -> Docume
     }
 
 
+def cancelled_document(instrument: Instrument, owner: str, order: int, remaining: int) -> Document:
+    """Return what left the book, and with how much unfilled."""
+    return {
+        "order_id": instrument.order_name(order),
+        "owner": owner,
+        "market": instrument.symbol,
+        "status": "cancelled",
+        "cancelled": instrument.quantity_text(remaining),
+    }
+
+
 def book_document(instrument: Instrument, node: str, view: BookView) -> Document:
     """Return the top of a book, best price first on both sides; ``spread`` is null while a side is empty."""
     spread = Depth(view.bids, view.asks).spread
@@ -75,18 +86,32 @@ def trade_document(instrument: Instrument, view: TradeView) -> Document:
     }
 
 
-def instrument_document(instrument: Instrument) -> Document:
-    """Return a market's rules, in decimals."""
+def market_document(instrument: Instrument, state: MarketStatus, day: DayView) -> Document:
+    """Return a market's rules and how it stands, in decimals; null where there was no trade."""
+
+    def price(ticks: int) -> str | None:
+        return instrument.price_text(ticks) if ticks else None
+
     return {
         "market": instrument.symbol,
         "number": instrument.number,
+        "state": "not serving" if state.problem else "halted" if state.halted else "trading",
+        "problem": state.problem or None,
         "tick": instrument.price_text(1),
         "lot": instrument.quantity_text(1),
         "max_price": instrument.price_text(instrument.max_price),
         "max_quantity": instrument.quantity_text(instrument.max_quantity),
         "self_trade": SELF_TRADE_NAMES[instrument.self_trade],
         "price_band_bp": instrument.price_band,
-        "max_open_orders": instrument.max_open_orders,
+        "max_open_orders": instrument.max_open_orders or None,
+        "sequence": state.sequence,
+        "open_orders": state.open_orders,
+        "trades": state.trades,
+        "last": price(state.last_price),
+        "open_24h": price(day.open),
+        "high_24h": price(day.high),
+        "low_24h": price(day.low),
+        "volume_24h": instrument.quantity_text(day.volume),
     }
 
 

@@ -1,0 +1,168 @@
+"""``p2px book``: what rests, as a ladder, and how two nodes' books differ."""
+
+from collections.abc import Iterator
+from time import sleep
+
+import click
+
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import complete_nodes, market_option, node_option
+from p2pcli.cli.reach import reach
+from p2pcli.cli.render.documents import book_document
+from p2pcli.cli.render.ladder import ladder, ladder_difference, levels_of, owners_notes
+from p2pcli.cli.verbs import Group
+from p2pcli.cli.words import market_named
+from p2pcli.errors import P2pxError
+from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import BookView
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.requests import MAX_ROWS, NotCaughtUp
+
+REDRAW_S = 0.05  # faster than this nobody reads
+LONGEST_QUIET_S = 10.0  # beyond the node's own limit of waiting, so that it answers first
+LEVELS_OF_A_DIFFERENCE = MAX_ROWS
+
+book = Group("book", help="Show the order book, or how two nodes' books differ.")
+
+
+class BooksDiffer(P2pxError):
+    """Two nodes hold different books at the same sequence."""
+
+    code = "books_differ"
+
+
+@book.command(
+    "show",
+    examples=(
+        "p2px book show",
+        "p2px book show --depth 25 -w",
+        "p2px book show --node client2 -o json | jq .spread",
+    ),
+)
+@node_option
+@market_option
+@click.option(
+    "--depth", type=click.IntRange(1, MAX_ROWS), default=10, show_default=True, help="Levels on each side."
+)
+@click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
+@click.option("--by-node", is_flag=True, help="Who rests at each level, first in the queue first.")
+@click.option(
+    "--at-least", type=click.IntRange(0), default=0, metavar="SEQUENCE", help="Wait until it includes this."
+)
+@click.pass_obj
+def show(
+    invocation: Invocation,
+    node: str | None,
+    market: str | None,
+    depth: int,
+    watch: bool,
+    by_node: bool,
+    at_least: int,
+) -> None:
+    """Show the book: asks above bids, the spread between, a bar for each level's size."""
+    screen = invocation.screen
+    with reach(invocation, node) as client:
+        instrument = market_named(client.instruments, market or invocation.config.client.market)
+        owner = client.node if node or invocation.config.client.node else ""
+
+        def page(view: BookView) -> list[str]:
+            return _page(invocation, client, instrument, view, owner, by_node)
+
+        view = client.book(instrument.symbol, depth, at_least)
+        if not watch:
+            if screen.is_text:
+                screen.lines(page(view))
+            else:
+                screen.document(book_document(instrument, client.node, view))
+            return
+        if screen.is_text:
+            with screen.redrawn() as draw:
+                for change in _changes(client, instrument, depth, view):
+                    draw(page(change))
+        else:
+            for change in _changes(client, instrument, depth, view):
+                screen.document(book_document(instrument, client.node, change))
+
+
+def _page(
+    invocation: Invocation,
+    client: ExchangeClient,
+    instrument: Instrument,
+    view: BookView,
+    owner: str,
+    by_node: bool,
+) -> list[str]:
+    screen = invocation.screen
+    notes = own = None
+    if by_node:
+        _, resting = client.full_book(instrument.symbol)
+        notes = owners_notes(instrument, resting)
+        own = levels_of(resting, owner)
+    elif owner:
+        own = levels_of(client.orders(instrument.symbol, owner=owner), owner)
+    return ladder(instrument, view, client.node, screen.size[0], screen.paint, own or frozenset(), notes)
+
+
+def _changes(
+    client: ExchangeClient, instrument: Instrument, depth: int, view: BookView
+) -> Iterator[BookView]:
+    """Yield the book now and after every change, for ever."""
+    client.timeout = max(client.timeout, LONGEST_QUIET_S)
+    yield view
+    while True:
+        sleep(REDRAW_S)
+        try:
+            view = client.book(instrument.symbol, depth, view.sequence + 1)
+        except NotCaughtUp:
+            continue  # nothing happened in the time that the node is willing to wait
+        yield view
+
+
+@book.command("diff", examples=("p2px book diff client1 client2",))
+@click.argument("left", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("right", metavar="NODE", shell_complete=complete_nodes)
+@market_option
+@click.pass_obj
+def diff(invocation: Invocation, left: str, right: str, market: str | None) -> int:
+    """Show the levels at which two nodes' books differ. Exit code 1 when they do.
+
+    Both are read at the same sequence, so a book that is only late does not count as different.
+    """
+    screen = invocation.screen
+    with reach(invocation, left) as ours, reach(invocation, right) as theirs:
+        instrument = market_named(ours.instruments, market or invocation.config.client.market)
+        a, b = _at_one_sequence(ours, theirs, instrument)
+    differing = ladder_difference(instrument, a, b, (left, right), screen.paint)
+    if not screen.is_text:
+        screen.document(
+            {
+                "market": instrument.symbol,
+                "equal": not differing,
+                "left": book_document(instrument, left, a),
+                "right": book_document(instrument, right, b),
+            }
+        )
+    elif differing:
+        screen.lines(differing)
+    else:
+        screen.lines([f"{left} and {right} hold the same {instrument.symbol} book at sequence {a.sequence}"])
+    return 1 if differing else 0
+
+
+def _at_one_sequence(
+    ours: ExchangeClient, theirs: ExchangeClient, instrument: Instrument
+) -> tuple[BookView, BookView]:
+    """Return both books at one sequence: the one behind is asked again for what the other had."""
+    levels = LEVELS_OF_A_DIFFERENCE
+    a = ours.book(instrument.symbol, levels)
+    for _ in range(100):
+        b = theirs.book(instrument.symbol, levels, a.sequence)
+        if a.sequence == b.sequence:
+            return a, b
+        a = ours.book(instrument.symbol, levels, b.sequence)
+        if a.sequence == b.sequence:
+            return a, b
+    raise BooksDiffer(
+        f"the {instrument.symbol} book moves too fast to be read twice at one sequence",
+        hint="p2px verify compares digests instead",
+    )

@@ -1,0 +1,239 @@
+"""``p2px cluster``: start, watch and stop the processes of a cluster."""
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from p2pcli.cli.health import cluster_status, watched_status
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import as_seconds, complete_processes
+from p2pcli.cli.render.processes import (
+    clusters_table,
+    processes_document,
+    processes_table,
+    state_words,
+    status_lines,
+    status_tables,
+)
+from p2pcli.cli.verbs import Group
+from p2pcli.clock import monotonic
+from p2pcli.cluster.control import Control
+from p2pcli.cluster.folder import ClusterFolder, clusters, not_running
+from p2pcli.cluster.report import ClusterReport, ClusterState
+from p2pcli.errors import P2pxError
+
+FIRST_STEPS = (
+    "p2px order sell 1.5@30000 --node {second}",
+    "p2px order buy 0.5@30000 --node {first}",
+    "p2px book show",
+    "p2px trades tail",
+)
+
+cluster = Group(
+    "cluster",
+    help="Start, watch and stop the processes of a cluster.",
+    rooms={"logs": ("p2pcli.cli.logs", "logs", "Show what the processes wrote about themselves.")},
+)
+
+
+@cluster.command(
+    "up",
+    examples=(
+        "p2px cluster up -n 3",
+        "p2px cluster up -f p2px.yaml --attach",
+        "p2px cluster up --name test --market BTC/USD --market ETH/USD --ephemeral",
+    ),
+)
+@click.option("-n", "--nodes", type=click.IntRange(1), metavar="COUNT", help="Nodes: client1, client2, ...")
+@click.option("-f", "--file", type=click.Path(dir_okay=False), metavar="FILE", help="The same as --config.")
+@click.option(
+    "--market", "markets", multiple=True, metavar="BASE/QUOTE", help="A market to trade; repeat for more."
+)
+@click.option("--log", metavar="URL", help="Where the shared log is: sqlite, or etcd://HOST:PORT,...")
+@click.option("--grape", "grapes", multiple=True, metavar="URL", help="A registry that is there already.")
+@click.option("--ephemeral", is_flag=True, help="A throw-away cluster: no fsync, deleted when it stops.")
+@click.option("--attach", is_flag=True, help="Stay, and show what the processes log; Ctrl-C stops them.")
+@click.option(
+    "--timeout", callback=as_seconds, metavar="TIME", help="How long to wait until it is ready: 30s."
+)
+@click.pass_obj
+def up(
+    invocation: Invocation,
+    nodes: int | None,
+    file: str | None,
+    markets: Sequence[str],
+    log: str | None,
+    grapes: Sequence[str],
+    ephemeral: bool,
+    attach: bool,
+    timeout: float | None,
+) -> None:
+    """Start a cluster and return when it is ready; it goes on in the background.
+
+    When it runs already, nothing happens. State is kept: orders and trades are there again after
+    down and up.
+    """
+    from p2pcli.cluster.up import up as start
+
+    invocation.config_file = file or invocation.config_file
+    config = invocation.config_with(
+        {
+            "cluster.nodes": nodes,
+            "markets": tuple(markets),
+            "log.url": log,
+            "registry.grapes": tuple(grapes),
+            "registry.members": 0 if grapes else None,
+        }
+    )
+    screen = invocation.screen
+    with screen.one_line() as show:
+        started = start(
+            config,
+            ephemeral=ephemeral,
+            timeout=timeout or config.cluster.ready_timeout,
+            on_progress=lambda report: show(state_words(report)),
+        )
+    report = started.report
+    for warning in report.warnings:
+        screen.note(f"note: {warning}")
+    for difference in started.differences:
+        screen.note(f"note: {difference}")
+    if screen.is_text:
+        screen.note(_up_words(report, started.already_running))
+        screen.table(processes_table(report, monotonic()))
+        if not attach:
+            _show_first_steps(invocation, report)
+    else:
+        screen.document(cluster_status(invocation))
+    if attach:
+        from p2pcli.cli.logs import attach as follow
+
+        follow(invocation)
+
+
+def _up_words(report: ClusterReport, already: bool) -> str:
+    counts = f"{len(report.nodes)} nodes, {len(report.members)} registry members"
+    return f"cluster {report.cluster} {'was running already' if already else 'is ready'}: {counts}"
+
+
+def _show_first_steps(invocation: Invocation, report: ClusterReport) -> None:
+    names = [child.name for child in report.nodes]
+    suffix = "" if report.cluster == "default" else f" --name {report.cluster}"
+    invocation.screen.note("try:")
+    for step in FIRST_STEPS:
+        invocation.screen.note(
+            f"  {step.format(first=names[0], second=names[min(1, len(names) - 1)])}{suffix}"
+        )
+
+
+@cluster.command("down", examples=("p2px cluster down", "p2px cluster down --wipe"))
+@click.option("--wipe", is_flag=True, help="Delete its orders, trades and logs as well.")
+@click.option(
+    "--timeout", callback=as_seconds, default="15s", show_default=True, metavar="TIME", help="At most."
+)
+@click.pass_obj
+def down(invocation: Invocation, wipe: bool, timeout: float) -> None:
+    """Stop a cluster. Its orders and trades are kept, unless --wipe."""
+    from p2pcli.cluster.down import down as stop
+
+    screen, name = invocation.screen, invocation.folder.name
+    with screen.one_line() as show:
+        was_running = stop(
+            invocation.folder,
+            wipe=wipe,
+            timeout=timeout,
+            on_progress=lambda report: show(state_words(report)),
+        )
+    done = "stopped" if was_running else "was not running"
+    if screen.is_text:
+        screen.note(f"cluster {name} {done}" + (", its data is deleted" if wipe else ""))
+    else:
+        screen.document({"cluster": name, "state": "stopped", "was_running": was_running, "wiped": wipe})
+
+
+@cluster.command(
+    "status", examples=("p2px cluster status", "p2px cluster status -w", "p2px cluster status -o json")
+)
+@click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
+@click.pass_obj
+def status(invocation: Invocation, watch: bool) -> int:
+    """Show nodes, registry members, sequences and digests. Exit code 1 when degraded, 3 when stopped."""
+    screen = invocation.screen
+    if watch:
+        with Control(invocation.folder) as control, screen.redrawn() as draw:
+            for state in watched_status(invocation, control):
+                if screen.is_text:
+                    draw(status_lines(state, screen.paint))
+                else:
+                    screen.document(state)
+        return 0
+    state = cluster_status(invocation)
+    if not screen.is_text:
+        screen.document(state)
+    else:
+        if state.state == ClusterState.STOPPED.value:
+            raise not_running(invocation.folder.name)
+        for table in status_tables(state):
+            screen.table(table)
+    return {"ready": 0, "stopped": 3}.get(state.state, 1)
+
+
+@cluster.command("ps", examples=("p2px cluster ps",))
+@click.pass_obj
+def ps(invocation: Invocation) -> None:
+    """List the processes: nodes, registry members and their supervisor."""
+    with Control(invocation.folder) as control:
+        _show(invocation, control.report())
+
+
+@cluster.command("ls", examples=("p2px cluster ls",))
+@click.pass_obj
+def ls(invocation: Invocation) -> None:
+    """List the clusters of this user, running or not."""
+    found = [(folder.name, _state(folder), str(folder.path)) for folder in clusters(invocation.config.home)]
+    screen = invocation.screen
+    if screen.is_text:
+        screen.table(clusters_table(found))
+    else:
+        screen.objects({"cluster": name, "state": state, "folder": path} for name, state, path in found)
+
+
+def _state(folder: ClusterFolder) -> str:
+    try:
+        with Control(folder) as control:
+            return control.report().state.value
+    except P2pxError:
+        return ClusterState.STOPPED.value
+
+
+def _process_command(name: str, text: str, act: Callable[[Control, str], ClusterReport]) -> None:
+    """Add a command that has the supervisor do something to one process and shows what came of it."""
+
+    @cluster.command(name, help=text, examples=(f"p2px cluster {name} client2",))
+    @click.argument("process", metavar="NODE", shell_complete=complete_processes)
+    @click.pass_obj
+    def command(invocation: Invocation, process: str) -> None:
+        with Control(invocation.folder) as control:
+            _show(invocation, act(control, process))
+
+
+_process_command("restart", "Stop a process and start it again.", Control.restart_node)
+_process_command("stop", "Stop a process; it stays stopped until start or up.", Control.stop_node)
+_process_command("start", "Start a process that was stopped or has failed.", Control.start_node)
+_process_command("kill", "Kill a process as a crash would; it is started again.", Control.kill_node)
+
+
+@cluster.command("scale", examples=("p2px cluster scale 5",))
+@click.argument("count", type=click.IntRange(1))
+@click.pass_obj
+def scale(invocation: Invocation, count: int) -> None:
+    """Have COUNT nodes: start new ones, or stop those with the highest numbers."""
+    with Control(invocation.folder) as control:
+        _show(invocation, control.scale(count))
+
+
+def _show(invocation: Invocation, report: ClusterReport) -> None:
+    if invocation.screen.is_text:
+        invocation.screen.table(processes_table(report, monotonic()))
+    else:
+        invocation.screen.objects(processes_document(report, monotonic()))

@@ -1,0 +1,104 @@
+"""Every failure in the one shape people and programs read: what is wrong, and what to type next."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from p2pcli.cli.render.ink import Paint, plain
+from p2pcli.errors import BadInput, P2pxError
+
+OUTPUTS = ("text", "json", "jsonl")
+
+
+class Usage(BadInput):
+    """Words or options that the command does not know, or that are missing."""
+
+    code = "usage"
+
+
+class Bug(P2pxError):
+    """Something that p2px did not foresee. It is our mistake, not the reader's."""
+
+    code = "internal"
+
+
+def usage_of(mistake: click.ClickException) -> P2pxError:
+    """Return what Click found as one of our failures: same words, our shape."""
+    message = mistake.format_message().strip()
+    ctx = mistake.ctx if isinstance(mistake, click.UsageError) else None
+    hint = f"{ctx.command_path} --help" if ctx else None
+    match mistake:
+        case click.NoSuchOption(option_name=name, possibilities=close):
+            message = f"{ctx.command_path if ctx else 'p2px'} has no option {name}"
+            if close:
+                hint = f"did you mean {' or '.join(sorted(close)[:2])}?"
+        case click.MissingParameter(param=click.Argument() as argument):
+            message = f"argument {argument.make_metavar(ctx) if ctx else argument.name} is missing"
+            hint = _usage_line(ctx) or hint
+        case click.MissingParameter(param=click.Option() as option):
+            message = f"option {'/'.join(option.opts)} is missing"
+        case click.BadOptionUsage(option_name=name) if "requires" in message:
+            message = f"option {name} needs a value"
+        case click.BadParameter(param=click.Option() as option):
+            message = f"option {'/'.join(option.opts)}: {_sentence(mistake.message)}"
+        case click.BadParameter(param=click.Argument() as argument):
+            message = f"{argument.make_metavar(ctx) if ctx else argument.name}: {_sentence(mistake.message)}"
+        case click.FileError():
+            return BadInput(_sentence(message))
+        case _:
+            message = _sentence(message)
+    return Usage(message, hint=hint)
+
+
+def bug_of(error: BaseException) -> P2pxError:
+    """Return an unforeseen exception as a failure that asks to be reported."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Bug(
+        f"p2px has a bug: {said}",
+        hint="run it again with P2PX_DEBUG=1 to see where, and report that",
+    )
+
+
+def failure_lines(error: P2pxError, paint: Paint = plain) -> list[str]:
+    """Return the lines for people. A hint that continues the message is the next thing to type."""
+    lines = [f"{paint('error:', 'error')} {error.message}"]
+    if error.hint:
+        lines.append(f"{paint('hint:', 'hint')} {error.hint}")
+    return lines
+
+
+def failure_document(error: P2pxError) -> dict[str, Any]:
+    """Return the object for programs."""
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+
+
+def wanted_output(argv: Sequence[str], otherwise: str) -> str:
+    """Return the output that a command line asks for, also when Click could not make sense of it."""
+    wanted = otherwise
+    for place, word in enumerate(argv):
+        if word == "--":
+            break
+        follows = argv[place + 1] if place + 1 < len(argv) else ""
+        if word in ("-o", "--output"):
+            value = follows
+        elif word.startswith("--output="):
+            value = word.removeprefix("--output=")
+        elif word.startswith("-o"):
+            value = word.removeprefix("-o").removeprefix("=")
+        else:
+            continue
+        wanted = value if value in OUTPUTS else wanted
+    return wanted
+
+
+def _usage_line(ctx: click.Context | None) -> str | None:
+    if ctx is None:
+        return None
+    pieces = [piece for piece in ctx.command.collect_usage_pieces(ctx) if piece != "[OPTIONS]"]
+    return " ".join([ctx.command_path, *pieces])
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split()).removesuffix(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

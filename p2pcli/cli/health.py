@@ -1,0 +1,69 @@
+"""The state of a whole cluster: what its supervisor says of the processes, and each node of itself."""
+
+from collections.abc import Iterator
+from time import sleep
+from typing import TYPE_CHECKING
+
+from p2pcli.cluster.control import Control
+from p2pcli.cluster.folder import ClusterNotRunning, not_running
+from p2pcli.cluster.report import ChildReport, ClusterReport, ClusterState, State
+from p2pcli.cluster.status import ClusterStatus, status_of
+from p2pcli.errors import P2pxError
+from p2pcli.market.views import NodeStatus
+from p2pcli.node.client import ExchangeClient
+
+if TYPE_CHECKING:
+    from p2pcli.cli.invocation import Invocation
+
+NODE_ANSWER_S = 1.0  # a node that is slower is shown without its figures
+WATCH_S = 1.0
+
+
+def cluster_status(invocation: "Invocation") -> ClusterStatus:
+    """Return the cluster as it is now; one that was stopped in order has all its processes stopped.
+
+    Raises ``ClusterNotRunning`` when there never was one.
+    """
+    try:
+        with Control(invocation.folder) as control:
+            report = control.report()
+    except ClusterNotRunning:
+        return status_of(_stopped(invocation), {})
+    return status_of(report, node_answers(invocation, report))
+
+
+def watched_status(invocation: "Invocation", control: Control) -> Iterator[ClusterStatus]:
+    """Yield the cluster every second, until its supervisor ends."""
+    while True:
+        try:
+            report = control.report()
+        except ClusterNotRunning:
+            return
+        yield status_of(report, node_answers(invocation, report))
+        sleep(WATCH_S)
+
+
+def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, NodeStatus]:
+    """Return what each running node says of itself, without those that do not answer."""
+    secret = invocation.folder.secret()
+    answers = {}
+    for child in report.nodes:
+        address = child.addresses.get("rpc")
+        if child.state is not State.RUNNING or not address:
+            continue
+        host, _, port = address.rpartition(":")
+        try:
+            with ExchangeClient(host, int(port), secret, timeout=NODE_ANSWER_S) as client:
+                answers[child.name] = client.status()
+        except P2pxError as error:
+            invocation.tell(f"{child.name}: {error.message}")
+    return answers
+
+
+def _stopped(invocation: "Invocation") -> ClusterReport:
+    folder = invocation.folder
+    plan = folder.plan()
+    if plan is None:
+        raise not_running(folder.name)
+    children = tuple(ChildReport(name, kind, State.STOPPED) for name, kind in plan.kinds.items())
+    return ClusterReport(folder.name, ClusterState.STOPPED, plan.engine, 0, children)

@@ -1,0 +1,60 @@
+"""What one run of p2px was told for all commands alike, and what follows from it, made when first asked."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p2pcli.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from p2pcli.cluster.folder import ClusterFolder
+    from p2pcli.config import Config
+
+
+class Invocation:
+    """The global options of one command line. Click carries it to every command as ``ctx.obj``."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.output: str | None = None  # text, json, jsonl; None: not said
+        self.color: str | None = None  # auto, always, never
+        self.config_file: str | None = None
+        self.cluster: str | None = None
+        self.verbose = 0
+
+    @cached_property
+    def config(self) -> "Config":
+        """The settings, for commands whose own options are none."""
+        return self.config_with({})
+
+    def config_with(self, flags: Mapping[str, object]) -> "Config":
+        """Return the settings with a command's own options above them. Raises ``BadInput`` kinds."""
+        from p2pcli.config import load
+
+        return load(
+            Path.cwd(),
+            self.environ,
+            Path(self.config_file) if self.config_file else None,
+            {"cluster.name": self.cluster, "client.output": self.output, "client.color": self.color, **flags},
+        )
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The way out for answers. Settings are read only where no option decides."""
+        output, color = self.output, self.color
+        if output is None or color is None:
+            output, color = self.config.client.output, self.config.client.color
+        return Screen(output, color, self.environ)
+
+    def tell(self, message: str) -> None:
+        """Print what ``-v`` asks to be told."""
+        if self.verbose:
+            self.screen.note(message)
+
+    @cached_property
+    def folder(self) -> "ClusterFolder":
+        """The folder of the cluster that is meant."""
+        from p2pcli.cluster.folder import ClusterFolder
+
+        return ClusterFolder(self.config.home, self.config.cluster.name)

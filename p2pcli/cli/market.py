@@ -1,0 +1,65 @@
+"""``p2px market``: the markets of the cluster, and stopping and resuming one."""
+
+import click
+
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import complete_markets, node_option
+from p2pcli.cli.reach import reach
+from p2pcli.cli.render.documents import market_document
+from p2pcli.cli.render.markets import markets_table
+from p2pcli.cli.trader import Trader
+from p2pcli.cli.verbs import Group
+from p2pcli.cli.words import market_named
+from p2pcli.market.commands import Halt, Resume
+from p2pcli.node.roaming import new_id
+
+market = Group("market", help="List markets; halt and resume one.")
+
+
+@market.command("ls", examples=("p2px market ls", "p2px market ls -o json"))
+@node_option
+@click.pass_obj
+def ls(invocation: Invocation, node: str | None) -> None:
+    """List the markets with their rules and their last 24 hours."""
+    with reach(invocation, node) as client:
+        states = {status.symbol: status for status in client.status().markets}
+        rows = [
+            (instrument, states[instrument.symbol], client.day(instrument.symbol))
+            for instrument in client.instruments.values()
+        ]
+    screen = invocation.screen
+    if screen.is_text:
+        screen.table(markets_table(rows))
+    else:
+        screen.objects(market_document(instrument, state, day) for instrument, state, day in rows)
+
+
+@market.command("halt", examples=("p2px market halt BTC/USD",))
+@click.argument("symbol", metavar="MARKET", shell_complete=complete_markets)
+@node_option
+@click.pass_obj
+def halt(invocation: Invocation, symbol: str, node: str | None) -> None:
+    """Stop trading: orders and amends are refused until resume; cancels still work."""
+    _command(invocation, symbol, node, Halt(new_id()), "halted")
+
+
+@market.command("resume", examples=("p2px market resume BTC/USD",))
+@click.argument("symbol", metavar="MARKET", shell_complete=complete_markets)
+@node_option
+@click.pass_obj
+def resume(invocation: Invocation, symbol: str, node: str | None) -> None:
+    """Let a halted market trade again."""
+    _command(invocation, symbol, node, Resume(new_id()), "trading")
+
+
+def _command(
+    invocation: Invocation, symbol: str, node: str | None, command: Halt | Resume, state: str
+) -> None:
+    with Trader(invocation, node) as trader:
+        instrument = market_named(trader.client.instruments, symbol)
+        sequence = trader.carry_out(instrument, command).sequence
+    screen = invocation.screen
+    if screen.is_text:
+        screen.lines([f"{instrument.symbol} is {state} since sequence {sequence}"])
+    else:
+        screen.document({"market": instrument.symbol, "state": state, "sequence": sequence})

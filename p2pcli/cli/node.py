@@ -1,0 +1,37 @@
+"""``p2px node``: one node's own description of itself."""
+
+import click
+import msgspec
+
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import complete_nodes
+from p2pcli.cli.reach import reach
+from p2pcli.cli.render.node import node_lines, node_markets
+from p2pcli.cli.verbs import Group
+
+node = Group("node", help="Ask one node how it is.")
+
+
+@node.command("info", examples=("p2px node info client1", "p2px node info client1 -o json"))
+@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
+@click.pass_obj
+def info(invocation: Invocation, name: str) -> None:
+    """Show a node's process, its markets and what it thinks of its peers."""
+    with reach(invocation, name) as client:
+        status, instruments = client.status(), client.instruments
+    screen = invocation.screen
+    if screen.is_text:
+        screen.lines(node_lines(status, screen.paint))
+        screen.table(node_markets(status, instruments))
+    else:
+        document = msgspec.structs.asdict(status)
+        document["markets"] = [
+            {**msgspec.structs.asdict(market), "digest": market.digest.hex(), "last_price": None}
+            | (
+                {"last_price": instruments[market.symbol].price_text(market.last_price)}
+                if market.last_price
+                else {}
+            )
+            for market in status.markets
+        ]
+        screen.document(document)

@@ -1,0 +1,82 @@
+"""Options that several commands share, and how the shell completes their values."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pcli.errors import P2pxError
+
+if TYPE_CHECKING:
+    from p2pcli.cli.invocation import Invocation
+
+OPEN_ORDERS_OFFERED = 200  # more would not help anybody who types
+
+
+def _completer(offer: Callable[["Invocation"], Iterable[str]]) -> Callable[..., list[str]]:
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        invocation = ctx.find_root().obj
+        try:
+            return [word for word in offer(invocation) if word.startswith(incomplete)]
+        except P2pxError:
+            return []  # nothing runs, so there is nothing to offer; an error would garble the prompt
+
+    return complete
+
+
+def _node_names(invocation: "Invocation") -> list[str]:
+    from p2pcli.cli.reach import node_names
+
+    return node_names(invocation.folder.report())
+
+
+def _process_names(invocation: "Invocation") -> list[str]:
+    report = invocation.folder.report()
+    return [child.name for child in report.children] if report else []
+
+
+def _market_names(invocation: "Invocation") -> list[str]:
+    plan = invocation.folder.plan()
+    markets = plan.markets if plan else invocation.config.markets
+    return [instrument.symbol for instrument in markets]
+
+
+def _open_orders(invocation: "Invocation") -> list[str]:
+    from p2pcli.cli.reach import reach
+
+    with reach(invocation) as client:
+        return [
+            instrument.order_name(view.order)
+            for instrument in client.instruments.values()
+            for view in client.orders(instrument.symbol, limit=OPEN_ORDERS_OFFERED)
+        ]
+
+
+def as_seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Return a length of time such as 500ms, 30s or 2m in seconds: a callback for options."""
+    from p2pcli.config.values import duration
+
+    return None if text is None else duration(text)
+
+
+complete_nodes = _completer(_node_names)
+complete_processes = _completer(_process_names)
+complete_markets = _completer(_market_names)
+complete_open_orders = _completer(_open_orders)
+
+
+def node_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--node``."""
+    return click.option("--node", metavar="NAME", help="The node to talk to.", shell_complete=complete_nodes)(
+        command
+    )
+
+
+def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--market``."""
+    return click.option(
+        "--market",
+        metavar="BASE/QUOTE",
+        help="The market, where there are several.",
+        shell_complete=complete_markets,
+    )(command)

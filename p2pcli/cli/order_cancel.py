@@ -1,0 +1,169 @@
+"""``p2px order cancel``: some orders by id, or all of one owner."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+import msgspec
+
+from p2pcli.cli.failure import failure_document
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import complete_open_orders, market_option, node_option
+from p2pcli.cli.reach import reach
+from p2pcli.cli.render.documents import cancelled_document
+from p2pcli.cli.render.orders import cancelled_line
+from p2pcli.cli.render.refusals import CommandRefused
+from p2pcli.cli.trader import Trader
+from p2pcli.cli.verbs import Verb
+from p2pcli.cli.words import market_named, order_named
+from p2pcli.errors import BadInput, NotFound, P2pxError
+from p2pcli.market.commands import Cancel, CancelAll, Side
+from p2pcli.market.events import Cancelled, CancelledAll
+from p2pcli.market.instrument import Instrument, parse_order_name
+from p2pcli.market.views import OrderView
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.roaming import new_id
+
+
+class OrderClosed(CommandRefused):
+    """The order left the book before."""
+
+    code = "order_closed"
+
+
+class ForeignOrder(CommandRefused):
+    """The order belongs to another owner (rule M8)."""
+
+    code = "foreign_order"
+
+
+@click.command(
+    "cancel",
+    cls=Verb,
+    negative=parse_order_name,
+    examples=(
+        "p2px order cancel 1042",
+        "p2px order cancel 1042 1043 1044",
+        "p2px order cancel --all --node client1 --side buy",
+    ),
+)
+@click.argument("order_ids", metavar="ID...", nargs=-1, shell_complete=complete_open_orders)
+@click.option("-a", "--all", "everything", is_flag=True, help="Every open order of the node.")
+@click.option("--side", type=click.Choice(["buy", "sell"]), help="With --all: only this side.")
+@node_option
+@market_option
+@click.pass_obj
+def cancel(
+    invocation: Invocation,
+    order_ids: Sequence[str],
+    everything: bool,
+    side: str | None,
+    node: str | None,
+    market: str | None,
+) -> int:
+    """Cancel open orders.
+
+    An order is cancelled in the name of its owner, so no --node is needed. With --node, only that
+    node's own orders can be.
+    """
+    if everything == bool(order_ids):
+        raise BadInput(
+            "say which orders to cancel: their ids, or --all, not both",
+            hint="p2px order ls shows the open orders",
+        )
+    if side and not everything:
+        raise BadInput("--side goes with --all", hint="p2px order cancel --all --side buy")
+    for name in order_ids:
+        parse_order_name(name)
+    found = (
+        _cancel_all(invocation, side, node, market)
+        if everything
+        else _cancel_some(invocation, order_ids, node)
+    )
+    return _show(invocation, found)
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """An order that was cancelled."""
+
+    instrument: Instrument
+    owner: str
+    order: int
+    remaining: int  # lots
+
+
+def _cancel_some(
+    invocation: Invocation, order_ids: Sequence[str], node: str | None
+) -> Iterator[Gone | P2pxError]:
+    with reach(invocation, node) as client:
+        for name in order_ids:
+            try:
+                yield _cancel_one(invocation, client, name, node)
+            except (NotFound, CommandRefused) as error:
+                if len(order_ids) == 1:
+                    raise
+                yield error
+
+
+def _cancel_one(invocation: Invocation, client: ExchangeClient, name: str, node: str | None) -> Gone:
+    instrument, number = order_named(client.instruments, name)
+    view = client.order(instrument.symbol, number)
+    command = Cancel(order=number, command_id=new_id())
+    with Trader(invocation, node or client.node, "" if node else view.owner) as trader:
+        try:
+            outcome = trader.carry_out(instrument, command).outcome
+        except CommandRefused as error:
+            raise (_why_not(instrument, view, trader.owner) or error) from error
+    assert isinstance(outcome, Cancelled), f"a cancel was answered with {outcome}"
+    return Gone(instrument, view.owner, outcome.order, outcome.remaining)
+
+
+def _why_not(instrument: Instrument, view: OrderView, owner: str) -> CommandRefused | None:
+    """Return what the market may not tell, because foreign and closed orders look alike to it (M8)."""
+    name = instrument.order_name(view.order)
+    if view.owner != owner:
+        return ForeignOrder(
+            f"order {name} belongs to {view.owner}, not to {owner}",
+            hint=f"p2px order cancel {name} --node {view.owner}",
+        )
+    if view.status.is_open:
+        return None
+    return OrderClosed(f"order {name} is already {view.status.name.lower()}", hint=f"p2px order show {name}")
+
+
+def _cancel_all(
+    invocation: Invocation, side: str | None, node: str | None, market: str | None
+) -> Iterator[Gone | P2pxError]:
+    gone = 0
+    with Trader(invocation, node) as trader:
+        instruments = trader.client.instruments
+        wanted = [market_named(instruments, market)] if market else list(instruments.values())
+        for instrument in wanted:
+            command = CancelAll(side=Side[side.upper()] if side else None, command_id=new_id())
+            outcome = trader.carry_out(instrument, command).outcome
+            assert isinstance(outcome, CancelledAll), f"a cancel of all was answered with {outcome}"
+            for removed in outcome.removed:
+                gone += 1
+                yield Gone(instrument, trader.owner, removed.order, removed.remaining)
+    if not gone:
+        invocation.screen.note(f"{trader.owner} has no open orders")
+
+
+def _show(invocation: Invocation, found: Iterator[Gone | P2pxError]) -> int:
+    """Show each result as it comes, for json all of them at the end; return the exit code."""
+    screen, code = invocation.screen, 0
+    documents = []
+    for result in found:
+        if isinstance(result, P2pxError):
+            code = code or result.exit_code
+            if screen.is_text:
+                screen.failure(result)
+            documents.append(failure_document(result))
+        elif screen.is_text:
+            screen.lines([cancelled_line(result.instrument, result.order, result.remaining, screen.paint)])
+        else:
+            documents.append(
+                cancelled_document(result.instrument, result.owner, result.order, result.remaining)
+            )
+    if not screen.is_text:
+        screen.objects(documents)
+    return code

@@ -1,0 +1,137 @@
+"""Where a node is: the cluster's own notes first, the registry where they are missing or wrong.
+
+The state file that the supervisor keeps is the cache: reading it takes 0.1 ms and needs nobody to
+answer. A node proves its name and cluster in the handshake, so a stale address cannot mislead. Only
+when it does not lead to the node is the registry asked, which costs an import and a request.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from p2pcli.cli.words import did_you_mean, listed
+from p2pcli.errors import Conflict, NotFound, NotRunning, P2pxError, TimedOut
+from p2pcli.node.client import ExchangeClient
+
+if TYPE_CHECKING:
+    from p2pcli.cli.invocation import Invocation
+    from p2pcli.cluster.report import ClusterReport
+
+FIRST_TRY_S = 1.0  # for one of several candidates: a paused node must not use up the whole timeout
+
+
+class NoSuchNode(NotFound):
+    """No node of the cluster has that name."""
+
+    code = "no_such_node"
+
+
+class NodeDown(NotRunning):
+    """The cluster knows the node, but it does not answer."""
+
+    code = "node_down"
+
+
+def reach(invocation: "Invocation", node: str | None = None, owner: str = "") -> ExchangeClient:
+    """Return a client of the node named, else of the settings' node, else of the first that answers.
+
+    ``owner`` "" stands for the node's own name. Raises ``ClusterNotRunning``, ``NoSuchNode``,
+    ``NodeDown``.
+    """
+    config, folder = invocation.config, invocation.folder
+    secret, report = folder.secret(), folder.report()
+    wanted = node or config.client.node
+    failures: list[P2pxError] = []
+    for name, address in _candidates(invocation, report, wanted):
+        host, _, port = address.rpartition(":")
+        timeout = config.client.timeout
+        try:
+            client = ExchangeClient(
+                host, int(port), secret, owner, timeout if wanted else min(timeout, FIRST_TRY_S)
+            )
+        except (NotRunning, TimedOut, Conflict) as error:
+            invocation.tell(f"{name or 'a node'} at {address}: {error.message}")
+            failures.append(error)
+            continue
+        if client.cluster == folder.name and (not wanted or client.node == wanted):
+            client.timeout = timeout
+            invocation.tell(f"{client.node} at {address} answers")
+            return client
+        client.close()
+    raise _nobody(invocation, report, wanted, failures)
+
+
+def addresses(invocation: "Invocation") -> list[tuple[str, int]]:
+    """Return where nodes of the cluster may be reached, none twice."""
+    found = []
+    for _, address in _candidates(invocation, invocation.folder.report(), ""):
+        host, _, port = address.rpartition(":")
+        found.append((host, int(port)))
+    return found
+
+
+def node_names(report: "ClusterReport | None") -> list[str]:
+    """Return the names of the nodes that the supervisor runs."""
+    return [child.name for child in report.nodes] if report else []
+
+
+def _candidates(
+    invocation: "Invocation", report: "ClusterReport | None", wanted: str
+) -> Iterator[tuple[str, str]]:
+    """Yield (name or "", address) of each place where the node may be, the likeliest first, none twice."""
+    tried = set()
+    for child in report.nodes if report else []:
+        address = child.addresses.get("rpc")
+        if address and (not wanted or child.name == wanted):
+            tried.add(address)
+            yield child.name, address
+    for address in _announced(invocation, report, wanted):
+        if address not in tried:
+            yield wanted, address
+
+
+def _announced(invocation: "Invocation", report: "ClusterReport | None", wanted: str) -> list[str]:
+    """Return what the registry knows; nothing when no member answers, which is not what was asked."""
+    from p2pcli.node.discovery import node_service_name, service_name
+    from p2pcli.registry.client import RegistryClient
+
+    members = registry_addresses(invocation, report)
+    if not members:
+        return []
+    cluster = invocation.folder.name
+    name = node_service_name(cluster, wanted) if wanted else service_name(cluster)
+    try:
+        with RegistryClient(members, timeout=invocation.config.registry.request_timeout) as registry:
+            found = registry.lookup(name)
+    except P2pxError as error:
+        invocation.tell(f"registry: {error.message}")
+        return []
+    invocation.tell(f"registry: {name} is at {listed(f'{host}:{port}' for host, port in found)}")
+    return [f"{host}:{port}" for host, port in found]
+
+
+def registry_addresses(invocation: "Invocation", report: "ClusterReport | None") -> list[str]:
+    """Return the HTTP addresses of the cluster's registry: external Grapes, or its own members."""
+    members = report.members if report else []
+    found = [child.addresses["http"] for child in members if "http" in child.addresses]
+    plan = None if found else invocation.folder.plan()
+    return found + list(plan.registry if plan else invocation.config.registry.grapes)
+
+
+def _nobody(
+    invocation: "Invocation", report: "ClusterReport | None", wanted: str, failures: list[P2pxError]
+) -> P2pxError:
+    from p2pcli.cluster.control import Control
+
+    cluster, names = invocation.folder.name, node_names(report)
+    if not failures or all(isinstance(error, NotRunning) for error in failures):
+        with Control(invocation.folder):  # raises ClusterNotRunning when there is no supervisor either
+            pass
+    if wanted and wanted not in names:
+        return NoSuchNode(
+            f"cluster {cluster} has no node {wanted[:60]!a}; its nodes are {listed(names)}",
+            hint=did_you_mean(wanted, names) or "p2px cluster status",
+        )
+    what = f"node {wanted}" if wanted else "no node"
+    answers = "does not answer" if wanted else "answers"
+    why = "; ".join(error.message for error in failures) or "it has no address now"
+    return NodeDown(f"{what} of cluster {cluster} {answers}: {why}", hint="p2px cluster status")

@@ -1,0 +1,175 @@
+"""The processes of a cluster: tables, documents and one-line summaries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from p2pcli.cli.render.ink import Paint, harmless, plain
+from p2pcli.cli.render.quantities import age
+from p2pcli.cli.render.table import Cell, Column, Table, aligned
+from p2pcli.cluster.report import ClusterReport, State
+from p2pcli.cluster.status import ClusterStatus
+
+SHOWN_DIGEST = 8  # hex digits in a table; `verify` compares whole ones
+
+STATE_STYLES = {
+    "running": "good",
+    "ready": "good",
+    "starting": "warn",
+    "stopping": "warn",
+    "degraded": "warn",
+    "backoff": "bad",
+    "fatal": "bad",
+    "stopped": "dim",
+}
+
+
+def state_cell(state: str) -> Cell:
+    """Return the state of a process or cluster in its colour."""
+    return Cell(state, STATE_STYLES.get(state, ""))
+
+
+def state_words(report: ClusterReport) -> str:
+    """Return how far a cluster has come: ``starting: 3 of 5 processes serve``."""
+    running = sum(child.state is State.RUNNING for child in report.children)
+    return f"{report.state.value}: {running} of {len(report.children)} processes serve"
+
+
+def processes_table(report: ClusterReport, now: float) -> Table:
+    """Return one row a process, the supervisor last; ``now`` is a moment on the monotonic clock."""
+    rows: list[tuple[str | Cell, ...]] = [
+        (
+            child.name,
+            child.kind,
+            state_cell(child.state.value),
+            str(child.pid or "-"),
+            _addresses(child.addresses),
+            age(child.uptime_s(now)) if child.state is State.RUNNING else "-",
+            str(child.restarts),
+            Cell(child.last_error, "bad"),
+        )
+        for child in report.children
+    ]
+    rows.append(
+        ("supervisor", "supervisor", state_cell("running"), str(report.supervisor), "-", "-", "-", "")
+    )
+    columns = (
+        Column("NAME"),
+        Column("KIND"),
+        Column("STATE"),
+        Column("PID", right=True),
+        Column("ADDRESS"),
+        Column("UPTIME", right=True),
+        Column("RESTARTS", right=True),
+        Column("LAST ERROR"),
+    )
+    if not any(child.last_error for child in report.children):
+        return Table(columns[:-1], [row[:-1] for row in rows])
+    return Table(columns, rows)
+
+
+def processes_document(report: ClusterReport, now: float) -> list[dict[str, Any]]:
+    """Return one object a process, the supervisor left out: it is in ``cluster status``."""
+    return [
+        {
+            "name": child.name,
+            "kind": child.kind,
+            "state": child.state.value,
+            "pid": child.pid or None,
+            "addresses": child.addresses,
+            "restarts": child.restarts,
+            "uptime_s": round(child.uptime_s(now), 3),
+            "last_error": child.last_error or None,
+        }
+        for child in report.children
+    ]
+
+
+def status_tables(status: ClusterStatus) -> list[Table]:
+    """Return the nodes and the registry members of a cluster."""
+    nodes = Table(
+        columns=(
+            Column("NODE"),
+            Column("STATE"),
+            Column("ADDRESS"),
+            Column("SEQUENCE", right=True),
+            Column("DIGEST"),
+            Column("OPEN", right=True),
+            Column("TRADES", right=True),
+            Column("RESTARTS", right=True),
+        ),
+        rows=[
+            (
+                node.name,
+                state_cell(node.state),
+                node.rpc or "-",
+                _by_market(node.sequence),
+                _by_market({symbol: digest[:SHOWN_DIGEST] for symbol, digest in node.digest.items()}),
+                _figure(node.open_orders),
+                _figure(node.trades),
+                str(node.restarts),
+            )
+            for node in status.nodes
+        ],
+        empty="the cluster has no nodes",
+    )
+    members = Table(
+        columns=(
+            Column("REGISTRY"),
+            Column("STATE"),
+            Column("HTTP"),
+            Column("DHT"),
+            Column("PID", right=True),
+        ),
+        rows=[
+            (
+                member.name,
+                state_cell(member.state),
+                member.http or "-",
+                member.dht or "-",
+                str(member.pid or "-"),
+            )
+            for member in status.registry
+        ],
+        empty="the cluster has no registry members of its own",
+    )
+    return [nodes, members]
+
+
+def status_title(status: ClusterStatus, paint: Paint = plain) -> str:
+    """Return the cluster in one line."""
+    state = paint(status.state, STATE_STYLES.get(status.state, ""))
+    return f"cluster {paint(status.cluster, 'head')}  {state}  log {status.log}"
+
+
+def status_lines(status: ClusterStatus, paint: Paint = plain) -> list[str]:
+    """Return the whole status as lines, for a screen that is drawn again and again."""
+    lines = [status_title(status, paint)]
+    for table in status_tables(status):
+        lines += ["", *(aligned(table, paint) if table.rows else [table.empty])]
+    return lines
+
+
+def clusters_table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    """Return one row a cluster: name, state, folder."""
+    return Table(
+        columns=(Column("CLUSTER"), Column("STATE"), Column("FOLDER")),
+        rows=[(name, state_cell(state), folder) for name, state, folder in rows],
+        empty="no clusters yet: p2px cluster up -n 3 makes one",
+    )
+
+
+def _addresses(addresses: Mapping[str, str]) -> str:
+    if len(addresses) == 1:
+        return next(iter(addresses.values()))
+    return " ".join(f"{name} {harmless(address)}" for name, address in addresses.items()) or "-"
+
+
+def _by_market(values: Mapping[str, object]) -> str:
+    """Return a figure by itself in a cluster of one market, else one for each."""
+    if len(values) <= 1:
+        return "".join(str(value) for value in values.values()) or "-"
+    return "  ".join(f"{symbol} {value}" for symbol, value in values.items())
+
+
+def _figure(value: int | None) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,34 @@
+"""Lines of the processes' log files, for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from p2pcli.cli.render.ink import Paint, harmless, plain
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "warn", "error": "bad", "critical": "bad"}
+NAME_STYLES = ("own", "good", "warn", "bid", "ask", "head")  # as honcho does: a colour for each process
+
+# What a line shows elsewhere, or what only programs need.
+_HIDDEN = frozenset({"time", "level", "process", "pid", "logger", "event", "thread", "environment"})
+
+
+def wanted(record: Mapping[str, Any], order: str | None, level: str) -> bool:
+    """Return whether a record is of this level or above and, when ``order`` is given, about that order."""
+    if LEVELS.get(str(record.get("level")), LEVELS["info"]) < LEVELS[level]:
+        return False
+    return order is None or str(record.get("order")) == order
+
+
+def record_line(record: Mapping[str, Any], line: str, paint: Paint = plain) -> str:
+    """Return ``20:15:01.123 info    serving  rpc=127.0.0.1:4321``; a line that is no record as it is."""
+    if "time" not in record:
+        return harmless(line)
+    level = str(record.get("level", "info"))
+    clock = str(record["time"])[11:23]
+    fields = "  ".join(f"{name}={value}" for name, value in record.items() if name not in _HIDDEN)
+    style = LEVEL_STYLES.get(level, "")
+    text = f"{harmless(str(record.get('event', '')))}"
+    if fields:
+        text += "  " + paint(harmless(fields), "dim")
+    return f"{paint(clock, 'dim')} {paint(f'{level:<7}', style)} {text}"

@@ -1,0 +1,90 @@
+"""Commands of one owner, through one node as long as it answers and through any other after that.
+
+Every command that leaves here carries an id, so it may be sent again: a node that carried it out
+already gives the first answer (rule M7), and a node that never saw it carries it out now.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from p2pcli.cli.reach import addresses, reach
+from p2pcli.cli.render.refusals import refusal
+from p2pcli.errors import NotRunning, TimedOut
+from p2pcli.market.commands import Command
+from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
+from p2pcli.market.instrument import Instrument
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.requests import Answer, Busy
+
+if TYPE_CHECKING:
+    from p2pcli.cli.invocation import Invocation
+    from p2pcli.node.roaming import RoamingClient
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What a command did, now or when its id was first used."""
+
+    outcome: Placed | Amended | Cancelled | CancelledAll | Done
+    sequence: int
+    is_repeated: bool
+
+
+class Trader:
+    """One owner's way to the market. A context manager; ``client`` is where it begins, and reads."""
+
+    def __init__(self, invocation: "Invocation", node: str | None = None, owner: str = "") -> None:
+        self._invocation = invocation
+        self.client: ExchangeClient = reach(invocation, node, owner)
+        self.owner = self.client.owner
+        self._roaming: RoamingClient | None = None
+
+    def __enter__(self) -> "Trader":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.client.close()
+        if self._roaming is not None:
+            self._roaming.close()
+
+    @property
+    def node(self) -> str:
+        """The node whose name the orders bear, unless their owner is another."""
+        return self.client.node
+
+    def submit(self, market: str, commands: Sequence[Command]) -> Answer:
+        """Carry out commands that all have ids, and return their outcomes.
+
+        Raises what certainly changed nothing (``Busy`` and other refusals to take a request), or
+        ``Unknown`` when no node answered within the client timeout.
+        """
+        if self._roaming is None:
+            try:
+                return self.client.submit(market, commands)
+            except (Busy, TimedOut, NotRunning) as error:
+                self._invocation.tell(f"{self.node}: {error.message}; asking every node")
+                self._roaming = self._roam()
+        return self._roaming.submit(market, commands)
+
+    def carry_out(self, instrument: Instrument, command: Command) -> Carried:
+        """Carry out one command that has an id. Raises ``CommandRefused`` when the market says no."""
+        answer = self.submit(instrument.symbol, [command])
+        outcome, sequence = answer.outcomes[0], answer.sequence
+        is_repeated = isinstance(outcome, Repeated)
+        if isinstance(outcome, Repeated):
+            sequence, outcome = outcome.sequence, outcome.outcome
+        if isinstance(outcome, Refused):
+            raise refusal(instrument, command, outcome, self.owner)
+        return Carried(outcome, sequence, is_repeated)
+
+    def _roam(self) -> "RoamingClient":
+        from p2pcli.node.roaming import RoamingClient  # only trouble pays for it
+
+        invocation = self._invocation
+        return RoamingClient(
+            lambda: addresses(invocation),
+            invocation.folder.secret(),
+            self.owner,
+            deadline_s=invocation.config.client.timeout,
+        )

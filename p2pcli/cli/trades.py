@@ -1,0 +1,112 @@
+"""``p2px trades``: what was traded, listed, followed or exported."""
+
+import csv
+import sys
+from collections.abc import Iterator
+
+import click
+
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import market_option, node_option
+from p2pcli.cli.reach import reach
+from p2pcli.cli.render.documents import trade_document
+from p2pcli.cli.render.tape import EXPORT_FIELDS, Tape
+from p2pcli.cli.verbs import Group
+from p2pcli.cli.words import market_named
+from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import TradeView
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.requests import MAX_ROWS
+
+WAIT_S = 20.0  # one long question; the node answers sooner when there is a trade
+PAGE = 1000  # trades in one answer of an export
+FROM_THE_FIRST = -1  # "above this number": 0 would ask for the newest ones
+
+trades = Group("trades", help="Show, follow and export trades.")
+
+
+@trades.command(
+    "tail",
+    examples=(
+        "p2px trades tail",
+        "p2px trades tail -n 100 -f",
+        "p2px trades tail -f -o jsonl | jq -r .price",
+    ),
+)
+@click.option(
+    "-n", "last", type=click.IntRange(0, MAX_ROWS), default=20, show_default=True, help="Begin with so many."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with each new trade, until Ctrl-C.")
+@node_option
+@market_option
+@click.pass_obj
+def tail(invocation: Invocation, last: int, follow: bool, node: str | None, market: str | None) -> None:
+    """Show the last trades, oldest first."""
+    screen = invocation.screen
+    with reach(invocation, node) as client:
+        instrument = market_named(client.instruments, market or invocation.config.client.market)
+        # One trade is read even when none is to be shown: its number is where following begins.
+        found = client.trades(instrument.symbol, max(1, last))
+        shown = found[len(found) - min(last, len(found)) :]
+        if screen.output == "json" and not follow:
+            screen.objects(trade_document(instrument, view) for view in shown)
+            return
+        tape = Tape()
+        lines = tape.lines(instrument, shown, screen.paint)
+        if screen.is_text and (lines or follow):
+            screen.lines([tape.title(screen.paint), *lines])
+        elif screen.is_text:
+            screen.note(f"no trades in {instrument.symbol} yet")
+        else:
+            for view in shown:
+                screen.document(trade_document(instrument, view))
+        if follow:
+            sys.stdout.flush()
+            for view in _new_trades(client, instrument, found[-1].trade if found else 0):
+                if screen.is_text:
+                    screen.lines(tape.lines(instrument, [view], screen.paint))
+                else:
+                    screen.document(trade_document(instrument, view))
+                sys.stdout.flush()
+
+
+def _new_trades(client: ExchangeClient, instrument: Instrument, after: int) -> Iterator[TradeView]:
+    """Yield each trade with a number above ``after`` as it happens, for ever."""
+    while True:
+        page = client.trades(instrument.symbol, PAGE, after, WAIT_S)
+        if page and not after:  # 0 asks for the newest, and there may be more than fit
+            page = client.trades(instrument.symbol, PAGE, FROM_THE_FIRST)
+        for view in page:
+            after = view.trade
+            yield view
+
+
+@trades.command(
+    "export",
+    examples=("p2px trades export --format csv > trades.csv", "p2px trades export --format jsonl"),
+)
+@click.option(
+    "--format", "shape", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="How."
+)
+@node_option
+@market_option
+@click.pass_obj
+def export(invocation: Invocation, shape: str, node: str | None, market: str | None) -> None:
+    """Write every trade to stdout, oldest first."""
+    with reach(invocation, node) as client:
+        instrument = market_named(client.instruments, market or invocation.config.client.market)
+        documents = (trade_document(instrument, view) for view in _every_trade(client, instrument))
+        if shape == "jsonl":
+            for document in documents:
+                invocation.screen.json_line(document)
+            return
+        writer = csv.DictWriter(sys.stdout, EXPORT_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(documents)
+
+
+def _every_trade(client: ExchangeClient, instrument: Instrument) -> Iterator[TradeView]:
+    after = FROM_THE_FIRST
+    while page := client.trades(instrument.symbol, PAGE, after):
+        yield from page
+        after = page[-1].trade
