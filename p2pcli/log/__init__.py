@@ -17,8 +17,11 @@ the machine (``sessions``), so they hold above every engine alike.
 | chain | the hash that makes a changed or missing entry visible |
 | check | whether a run of entries is dense and chained |
 | sessions | exactly-once and fencing: which batches the machine admits |
-| sqlite* | the log in one WAL database that several processes share |
-| schema* | how that database is opened, made and read back |
+| sqlite* | the log in one WAL database that several processes share: writing, waiting, trimming |
+| rows* | its reading half: rows back into entries that were checked |
+| schema* | how that database is made, opened and made sure of |
+| health | what an SQLite error means, and whether the log may go on |
+| folder* | its folder, durably made |
 | flock* | the two doors every writer of a folder passes, one process at a time |
 | doorbell* | waking the tailers of other processes after a commit |
 | ballast* | the spare file that is given up when the disk is full |

@@ -6,25 +6,40 @@ process that is awake takes it over and over (fairness 0.0 measured with SQLite'
 with two doors). Both are flock(2) locks, which the kernel frees when their holder dies, however it dies.
 
 flock has no timeout. So a *doorman* thread queues in the kernel when the doors are not free at once, and
-the writer waits for the doorman with a timeout. A writer that gives up leaves the doorman in the queue:
-it gives the lock back as soon as it has it, unless another writer of this process wants it by then.
-Rejected: LOCK_NB with sleeps (whoever sleeps shortest wins, and every hand-over costs half a sleep) and
-a signal to break the wait (a library must not own signal handlers).
+runs the writer's errand as soon as he is inside; the writer waits for him, with a timeout until the errand
+has begun. One who gives up leaves the doorman standing in the queue: he lets the next one in as soon as he
+gets there, or runs the errand that this process has for him by then.
+
+Measured with three writers on two cores: 85 % of the commits of a plain flock without timeout; 78 % with
+concurrent.futures in place of the bare locks, 75 % with a doorman who hands the lock to the waiting thread
+(the switch happens while others wait), 75 % with LOCK_NB and sleeps. A signal that breaks the wait would
+cost nothing, but a library must not own signal handlers.
 """
 
 import fcntl
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, cast
 
+from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Unavailable
+
+Result = TypeVar("Result")
+
+
+class NoTurn(Unavailable):
+    """Other writers kept the doors for the whole time given; the errand was not begun and never will be."""
+
+    code = "log_no_turn"
 
 
 class TwoDoors:
     """The right to write in one folder, for one thread of one process at a time.
 
-    Locks belong to the open files, so two objects exclude each other in one process as well.
+    The locks belong to the open files, so two objects exclude each other within one process as well.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,127 +51,164 @@ class TwoDoors:
         except OSError:
             os.close(self._gate)
             raise
-        self._turn = threading.Lock()  # held by the thread that is inside or on its way in
-        self._state = threading.Lock()  # guards the fields below, for moments only
-        self._queueing = False  # the doorman stands in the kernel's queue
-        self._wanted = False  # somebody waits for the doorman
+        self._turn = threading.Lock()  # held by the thread that is inside or waits for the doorman
+        self._state = threading.Lock()  # guards the three fields below, for moments only
+        self._errand: _Errand | None = None  # what the doorman shall do inside
+        self._queueing = False  # the doorman is on his way or inside: the files are his
         self._closed = False
-        self._failure: OSError | None = None
-        self._orders = threading.Semaphore(0)  # wakes the doorman
-        self._arrivals = threading.Semaphore(0)  # wakes the writer
         self._doorman: threading.Thread | None = None
+        self._orders = _taken_lock()  # let go to wake the doorman
 
-    def enter(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for both doors; True means inside, and ``leave`` is owed.
+    def inside(self, job: Callable[[], Result], timeout: float) -> Result:
+        """Run ``job`` behind both doors and return its result, or raise what it raises.
 
-        Raises Unavailable when the files were removed under us: then other processes may hold other locks.
+        ``timeout`` (seconds) bounds the wait for the doors and not the job, which may run on another thread.
+        Raises NoTurn, and Unavailable when the files were removed under us: then others hold other locks.
         """
         deadline = time.monotonic() + timeout
         if not self._turn.acquire(timeout=max(timeout, 0)):
-            return False
-        inside = False
+            raise self._no_turn(timeout)
         try:
-            inside = self._at_once() or self._by_doorman(deadline)
-            if inside and os.fstat(self._lock).st_nlink == 0:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-                inside = False
-                raise Unavailable(
-                    f"log folder {self._folder}: its lock file was removed while the log was in use",
-                    hint="put the folder back, or restart the node",
-                )
+            if self._take_at_once():
+                try:
+                    self._check_files()
+                    return job()
+                finally:
+                    fcntl.flock(self._lock, fcntl.LOCK_UN)
+            errand = _Errand(job)
+            self._order(errand)
+            if not errand.done.acquire(timeout=max(deadline - time.monotonic(), 0)):
+                self._take_back(errand, timeout)
+            if errand.failure is not None:
+                raise errand.failure
+            return cast(Result, errand.result)
         finally:
-            if not inside:
-                self._turn.release()
-        return inside
-
-    def leave(self) -> None:
-        """Let the next writer in. Only the thread that entered may call this."""
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-        self._turn.release()
+            self._turn.release()
 
     def close(self) -> None:
-        """Close both files; nobody may be inside. A doorman who still queues closes them when he arrives."""
+        """Close both files; nobody may be inside. A doorman who still queues does it when he gets there."""
         with self._state:
             if self._closed:
                 return
             self._closed = True
-            if not self._queueing:
-                self._close_files()
+            if self._queueing:
+                return
+            self._close_files()
         self._orders.release()
-        if self._doorman is not None and not self._queueing:
+        if self._doorman is not None:
             self._doorman.join()
 
-    def _at_once(self) -> bool:
-        """Take both doors if they are free. While the doorman queues the files are his."""
-        if self._closed:
-            raise Unavailable(f"log folder {self._folder}: closed")
-        if self._queueing:
-            return False
+    def _take_at_once(self) -> bool:
+        """Take both doors if they are free, or at least the place at the gate."""
+        with self._state:
+            if self._closed:
+                raise Unavailable(f"log folder {self._folder}: it was closed")
+            if self._queueing:
+                return False
         try:
             fcntl.flock(self._gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False  # the gate stays ours: our place in the queue
+            return False
+        except OSError as error:
+            raise self._no_lock(error) from error
         fcntl.flock(self._gate, fcntl.LOCK_UN)
         return True
 
-    def _by_doorman(self, deadline: float) -> bool:
+    def _order(self, errand: "_Errand") -> None:
         with self._state:
-            self._wanted = True
-            if not self._queueing:
-                self._queueing = True
-                if self._doorman is None:
-                    self._doorman = threading.Thread(target=self._queue, name="log-doorman", daemon=True)
-                    self._doorman.start()
-                self._orders.release()
-        arrived = self._arrivals.acquire(timeout=max(deadline - time.monotonic(), 0))
-        if not arrived:
-            with self._state:
-                # He may have arrived between the timeout and this line.
-                arrived = self._arrivals.acquire(blocking=False)
-                self._wanted = False
-        if arrived and self._failure is not None:
-            raise Unavailable(f"log folder {self._folder}: cannot be locked: {self._failure}")
-        return arrived
+            self._errand = errand
+            if self._queueing:
+                return  # he stands in the queue already, for one who gave up
+            self._queueing = True
+        if self._doorman is None:
+            self._doorman = threading.Thread(target=self._stand, name="log-doorman", daemon=True)
+            self._doorman.start()
+        self._orders.release()
 
-    def _queue(self) -> None:
-        """Be the doorman: stand in the kernel's queue, once per order, until the files are closed."""
-        while self._orders.acquire() and self._fetch_lock():
-            pass
+    def _take_back(self, errand: "_Errand", timeout: float) -> None:
+        with self._state:
+            if self._errand is errand:
+                self._errand = None
+                raise self._no_turn(timeout)
+        errand.done.acquire()  # begun: from here on the disk decides how long it takes
 
-    def _fetch_lock(self) -> bool:
-        """Wait for both doors and hand the lock to whoever wants it; False when the log was closed."""
-        if self._closed:
-            return False
-        failure = None
+    def _stand(self) -> None:
+        """Be the doorman: go through the doors once per order, until the files are closed."""
+        while self._orders.acquire() and self._queueing:
+            self._go_through()
+            if self._closed:
+                return
+
+    def _go_through(self) -> None:
+        failure: P2pxError | None = None
         try:
             fcntl.flock(self._gate, fcntl.LOCK_EX)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             fcntl.flock(self._gate, fcntl.LOCK_UN)
+            self._check_files()
         except OSError as error:
+            failure = self._no_lock(error)
+        except Unavailable as error:
             failure = error
         with self._state:
-            self._queueing = False
-            self._failure = failure
-            return self._hand_over()
-
-    def _hand_over(self) -> bool:
-        if self._closed:
-            self._close_files()
-            return False
-        if self._wanted:
-            self._wanted = False
-            self._arrivals.release()
-        elif self._failure is None:
+            errand, self._errand = self._errand, None
+        if errand is not None:
+            errand.run(failure)
+        with self._state:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
-        return True
+            self._queueing = False
+            if self._closed:
+                self._close_files()
+        # Only now: whoever waits would find the doors taken by his own doorman.
+        if errand is not None:
+            errand.done.release()
+
+    def _check_files(self) -> None:
+        if os.fstat(self._lock).st_nlink == 0:
+            raise Unavailable(
+                f"log folder {self._folder}: its lock file was removed while the log was in use",
+                hint="put the folder back, then restart the node",
+            )
+
+    def _no_lock(self, error: OSError) -> Unavailable:
+        return Unavailable(f"log folder {self._folder}: its files cannot be locked: {error}")
+
+    def _no_turn(self, timeout: float) -> NoTurn:
+        return NoTurn(
+            f"log folder {self._folder}: no turn to write within {timeout:g} s: another process is writing",
+            hint="p2px cluster status shows a process that hangs",
+        )
 
     def _close_files(self) -> None:
         os.close(self._gate)
         os.close(self._lock)
+
+
+class _Errand:
+    """A job on its way to the doorman, and its outcome on the way back."""
+
+    def __init__(self, job: Callable[[], object]) -> None:
+        self._job = job
+        self.result: object = None
+        self.failure: BaseException | None = None
+        self.done = _taken_lock()  # let go when result or failure is there
+
+    def run(self, failure: BaseException | None) -> None:
+        """Do the job, unless the doorman has failed before he could."""
+        self.failure = failure
+        if failure is None:
+            try:
+                self.result = self._job()
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
+                self.failure = error
+
+
+def _taken_lock() -> threading.Lock:
+    """Return a lock that was acquired: the cheapest signal from one thread to another."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _open(path: Path) -> int:
