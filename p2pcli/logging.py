@@ -38,10 +38,10 @@ REDACTED = "[redacted]"
 
 _SECRET_NAME = re.compile(r"secret|token|password|passwd|authorization|credential|private_key|api_key", re.I)
 _SECRET_TEXT = re.compile(
-    r"(\w*(?:secret|token|password|passwd|authorization|api_key)['\"]?\s*[=:]\s*)(?:(?:Bearer|Basic)\s+)?[^\s,;]+",
+    r"((?:secret|token|password|passwd|authorization|api_key)['\"]?\s?[=:]\s?)(?:(?:Bearer|Basic) )?[^\s,;]+",
     re.I,
 )
-_URL_CREDENTIALS = re.compile(r"(\w+://)[^/\s@]+@")
+_URL_CREDENTIALS = re.compile(r"(://)[^/\s@]{1,256}@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # "message" and "asctime" are added by formatters, "taskName" by Python 3.12.
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
@@ -128,14 +128,14 @@ class _JsonLine(JsonFormatter):
             **self._fixed,
             "pid": log_data.pop("process"),
             "logger": log_data.pop("name"),
-            "event": _without_secrets(log_data.pop("message"))[:MAX_EVENT],
+            "event": _without_secrets(log_data.pop("message")[:MAX_EVENT]),
         }
         trace = log_data.pop("exc_info", None)
         for name, value in log_data.items():
             if name not in line:
                 line[name] = _field(name, value)
         if trace:
-            line["traceback"] = _without_secrets(str(trace))[-MAX_TRACE:]
+            line["traceback"] = _without_secrets(str(trace)[-MAX_TRACE:])
         return line
 
 
@@ -206,7 +206,7 @@ class _Console(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         fields = "".join(f" {name}={_field(name, value)}" for name, value in extra.items())
-        event = _without_secrets(record.getMessage())[:MAX_EVENT]
+        event = _without_secrets(record.getMessage()[:MAX_EVENT])
         line = copy.copy(record)
         line.msg, line.args = _CONTROL.sub(_escaped, f"{self._process}: {event}{fields}"), None
         if record.exc_info and self.formatter:
