@@ -1,0 +1,52 @@
+"""What each process of a plan is told, in the words of its own floor. Pure; used inside the children.
+
+Each function imports the plan it makes: a node's process has no use for the registry, nor the other way
+round, and both are started often and should be quick.
+"""
+
+from typing import TYPE_CHECKING
+
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.plan import ClusterPlan
+
+if TYPE_CHECKING:
+    from p2pcli.node.plan import NodePlan
+    from p2pcli.registry.process import MemberPlan
+
+
+def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "NodePlan":
+    """Return what the node of that name is told."""
+    from p2pcli.node.plan import NodePlan
+
+    slot = next(node for node in plan.nodes if node.name == name)
+    return NodePlan(
+        cluster=plan.name,
+        name=name,
+        folder=str(folder.nodes / name),
+        log=f"sqlite://{folder.data}" if plan.log_url == "sqlite" else plan.log_url,
+        markets=list(plan.markets),
+        secret_path=str(folder.secret_path),
+        registry=list(plan.registry),
+        host=plan.host,
+        port=slot.port,
+        durable=plan.durable,
+        connections=plan.connections,
+        breaker_failures=plan.breaker_failures,
+        breaker_reset_s=plan.breaker_reset_s,
+        announce_s=plan.announce_s,
+    )
+
+
+def member_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "MemberPlan":
+    """Return what the registry member of that name is told."""
+    from p2pcli.registry.process import MemberPlan
+
+    slot = next(member for member in plan.members if member.name == name)
+    return MemberPlan(
+        name=name,
+        folder=str(folder.registry / name),
+        http_port=slot.http_port,
+        dht_port=slot.dht_port,
+        host=plan.host,
+        bootstrap=tuple(f"{plan.host}:{member.dht_port}" for member in plan.members),
+    )

@@ -1,0 +1,105 @@
+"""Which processes a cluster is made of, with their names and ports. Values only, light to import.
+
+The plan is decided once (planning.py) and kept in the cluster's folder, so that a restart, a later
+``up`` and ``scale`` keep names, ports and market numbers: addresses that others remember stay true.
+It is flat and has its own fields, so that the file does not change when a node's plan does.
+"""
+
+import msgspec
+
+from p2pcli.cluster.report import NODE, REGISTRY
+from p2pcli.market.instrument import Instrument
+
+PLAN_VERSION = 1
+MAX_NODES = 64
+MAX_MEMBERS = 16
+NODE_PROGRAM = "p2pcli.node.process"  # module whose run(plan, ready, stop) is the process
+MEMBER_PROGRAM = "p2pcli.registry.process"
+
+
+class NodeSlot(msgspec.Struct, frozen=True):
+    """A node's name and the port it had last; 0 before its first start."""
+
+    name: str
+    port: int = 0
+
+
+class MemberSlot(msgspec.Struct, frozen=True):
+    """A registry member's name and ports; 0: any free one, settled before the first start."""
+
+    name: str
+    http_port: int = 0
+    dht_port: int = 0
+
+
+class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One cluster: its processes and what they are told. Times in seconds, sizes in bytes."""
+
+    version: int = PLAN_VERSION
+    name: str
+    nodes: tuple[NodeSlot, ...]
+    members: tuple[MemberSlot, ...]
+    markets: tuple[Instrument, ...]
+    host: str = "127.0.0.1"
+    log_url: str = "sqlite"  # "sqlite": in the cluster's folder
+    durable: bool = True
+    ephemeral: bool = False  # everything is deleted at `down`
+    grapes: tuple[str, ...] = ()  # registries outside the cluster
+    free_ports: bool = True  # another port when the wanted one is taken; False: that is an error
+    announce_s: float = 20.0
+    connections: int = 256  # of one node
+    breaker_failures: int = 5
+    breaker_reset_s: float = 2.0
+    environment: str = ""
+    log_level: str = "info"
+    logs: str = ""  # folder of the log files; "": logs/ in the cluster's folder
+    log_file_size: int = 10 << 20
+    log_files: int = 5
+    ready_timeout: float = 120.0  # a child that does not serve by then is killed
+    stop_timeout: float = 10.0
+    health_check_s: float = 1.0
+    node_program: str = NODE_PROGRAM
+    member_program: str = MEMBER_PROGRAM
+
+    @property
+    def engine(self) -> str:
+        """Return the kind of log: ``sqlite`` or ``etcd``."""
+        return self.log_url.partition(":")[0]
+
+    @property
+    def registry(self) -> tuple[str, ...]:
+        """Return the HTTP addresses of every registry a node may ask."""
+        return tuple(f"{self.host}:{member.http_port}" for member in self.members) + self.grapes
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Return each process' name and kind, nodes first."""
+        return {node.name: NODE for node in self.nodes} | {member.name: REGISTRY for member in self.members}
+
+
+def with_node_count(plan: ClusterPlan, count: int) -> ClusterPlan:
+    """Return the plan with ``count`` nodes: the highest numbers leave, new ones take the lowest free.
+
+    A node that stays keeps its name and port.
+    """
+    nodes = sorted(plan.nodes, key=lambda node: _number(node.name))[:count]
+    names = {node.name for node in nodes} | {member.name for member in plan.members}
+    number = 1
+    while len(nodes) < count:
+        name = f"client{number}"
+        if name not in names:
+            nodes.append(NodeSlot(name))
+        number += 1
+    nodes.sort(key=lambda node: _number(node.name))
+    return msgspec.structs.replace(plan, nodes=tuple(nodes))
+
+
+def with_node_port(plan: ClusterPlan, name: str, port: int) -> ClusterPlan:
+    """Return the plan with the port at which that node was last reached."""
+    nodes = tuple(NodeSlot(name, port) if node.name == name else node for node in plan.nodes)
+    return msgspec.structs.replace(plan, nodes=nodes)
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("client")
+    return int(digits) if digits.isdecimal() else 0

@@ -1,0 +1,130 @@
+"""From settings, and what the cluster was before, to a plan; and what would change. Pure.
+
+A cluster that has run before keeps what others rely on: names, ports, the order and rules of its
+markets (they are in the log), the kind of its log. The rest follows the configuration of each ``up``.
+"""
+
+import msgspec
+
+from p2pcli.cluster.plan import ClusterPlan, MemberSlot, NodeSlot, with_node_count
+from p2pcli.config import Config
+from p2pcli.errors import Conflict
+from p2pcli.market.instrument import Instrument
+
+
+class PlanConflict(Conflict):
+    """The configuration asks for something the existing cluster cannot become."""
+
+    code = "plan_conflict"
+
+
+def plan_cluster(
+    config: Config, former: ClusterPlan | None = None, *, ephemeral: bool = False
+) -> ClusterPlan:
+    """Return the plan that ``config`` asks for, keeping what ``former`` settled.
+
+    The number of nodes is the former one unless it was set somewhere. Raises ``PlanConflict`` when the
+    log would be another, a market's rules would change, or a durable cluster would become ephemeral.
+    """
+    name = config.cluster.name
+    if former is not None and former.ephemeral:
+        former = None  # nothing of it was meant to stay
+    if former is not None and ephemeral:
+        raise PlanConflict(
+            f"cluster {name} has data that an ephemeral cluster would delete",
+            hint=f"p2px cluster down --wipe --name {name}, or up with another --name",
+        )
+    plan = ClusterPlan(
+        name=name,
+        nodes=former.nodes if former is not None else (),
+        members=_members(config, former),
+        markets=_markets(config.markets, former),
+        host=config.cluster.host,
+        log_url=config.log.url,
+        durable=config.log.durable and not ephemeral,
+        ephemeral=ephemeral,
+        grapes=config.registry.grapes,
+        free_ports=config.registry.free_ports,
+        announce_s=config.registry.announce_interval,
+        connections=config.node.connections,
+        breaker_failures=config.breaker.failures,
+        breaker_reset_s=config.breaker.reset_after,
+        environment=config.cluster.environment,
+        log_level=config.logging.level,
+        logs="" if config.logging.folder is None else str(config.logging.folder),
+        log_file_size=config.logging.file_size,
+        log_files=config.logging.files,
+        ready_timeout=max(config.cluster.ready_timeout, 120.0),
+        stop_timeout=config.cluster.stop_timeout,
+        health_check_s=config.cluster.health_check_interval,
+    )
+    if former is not None and plan.log_url != former.log_url:
+        raise PlanConflict(
+            f"cluster {name} keeps its log at {former.log_url}, the configuration says {plan.log_url}",
+            hint=f"set log.url to {former.log_url}, or up with another --name",
+        )
+    keeps_count = former is not None and config.origin("cluster.nodes") == "default"
+    return plan if keeps_count else with_node_count(plan, config.cluster.nodes)
+
+
+def differences(running: ClusterPlan, wanted: ClusterPlan) -> list[str]:
+    """Return what ``wanted`` would change, one line each: ``nodes: 3 runs, 5 is configured``."""
+    lines = []
+    for field in msgspec.structs.fields(ClusterPlan):
+        runs, configured = _shown(getattr(running, field.name)), _shown(getattr(wanted, field.name))
+        if runs != configured:
+            lines.append(f"{field.name.replace('_', ' ')}: {runs} runs, {configured} is configured")
+    return lines
+
+
+def _members(config: Config, former: ClusterPlan | None) -> tuple[MemberSlot, ...]:
+    """Ports somebody chose come first, then those the member had, then the defaults."""
+    had = {member.name: member for member in former.members} if former is not None else {}
+    http_is_chosen = config.origin("registry.http_ports") != "default"
+    dht_is_chosen = config.origin("registry.dht_ports") != "default"
+    members = []
+    for index in range(config.registry.members):
+        name = f"registry{index + 1}"
+        http, dht = _at(config.registry.http_ports, index), _at(config.registry.dht_ports, index)
+        if name in had:
+            http = http if http_is_chosen else had[name].http_port
+            dht = dht if dht_is_chosen else had[name].dht_port
+        members.append(MemberSlot(name, http, dht))
+    return tuple(members)
+
+
+def _at(ports: tuple[int, ...], index: int) -> int:
+    return ports[index] if index < len(ports) else 0
+
+
+def _markets(configured: tuple[Instrument, ...], former: ClusterPlan | None) -> tuple[Instrument, ...]:
+    """Markets that exist stay as they are, with their numbers; new ones are numbered after them."""
+    markets = list(former.markets) if former is not None else []
+    known = {market.symbol: market for market in markets}
+    for market in configured:
+        existing = known.get(market.symbol)
+        if existing is None:
+            markets.append(msgspec.structs.replace(market, number=len(markets) + 1))
+        elif (changed := _changed_rule(existing, market)) is not None:
+            raise PlanConflict(
+                f"market {market.symbol} exists with {changed} {getattr(existing, changed)}, the "
+                f"configuration says {getattr(market, changed)}; its rules are in its log and stay",
+                hint="give the changed market another symbol, or up with another --name",
+            )
+    return tuple(markets)
+
+
+def _changed_rule(existing: Instrument, configured: Instrument) -> str | None:
+    for name in Instrument.__struct_fields__:
+        if name != "number" and getattr(existing, name) != getattr(configured, name):
+            return name
+    return None
+
+
+def _shown(value: object) -> str:
+    """Text of a plan's field. Of nodes and members only the number: ports settle by themselves."""
+    if isinstance(value, tuple) and all(isinstance(item, NodeSlot | MemberSlot) for item in value):
+        return str(len(value))
+    if isinstance(value, tuple):
+        return ", ".join(item.symbol if isinstance(item, Instrument) else str(item) for item in value)
+    return str(value)
