@@ -83,7 +83,7 @@ class Replica:
                 return
             self.offer(entries)
 
-    def settle(self, batch: Batch, sequence: int, body: Body) -> tuple[Entry, Applied]:
+    def settle(self, batch: Batch, sequence: int, body: Body | None) -> tuple[Entry, Applied]:
         """Apply this node's own batch, which the log has at ``sequence``; return entry and outcomes.
 
         Another thread may have read it from the log and applied it already. Raises ``Replaced``.

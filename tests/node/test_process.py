@@ -1,0 +1,293 @@
+"""Whole nodes: real sockets, real log, real history; several over one log; stopped and started again."""
+
+import shutil
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from p2pcli.errors import P2pxError
+from p2pcli.log.entry import Corrupt
+from p2pcli.market.commands import Amend, Cancel, Checkpoint, Define, Place, Side
+from p2pcli.market.events import Amended, Cancelled, Placed, Reason, Refused, Repeated, Status
+from p2pcli.market.instrument import as_define
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.hosted import OtherInstrument
+from p2pcli.node.process import BadSecretFile
+from p2pcli.node.replica import Replaced
+from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder
+from p2pcli.node.roaming import RoamingClient
+from p2pcli.rpc.auth import TurnedAway, WrongSecret
+
+from .conftest import BTC, SECRET, RunningNode
+
+MARKET = "BTC/USD"
+
+
+def sell(quantity: int, price: int, name: str = "") -> Place:
+    return Place(Side.SELL, quantity, price, client_order_id=name)
+
+
+def buy(quantity: int, price: int, name: str = "") -> Place:
+    return Place(Side.BUY, quantity, price, client_order_id=name)
+
+
+def state(node: RunningNode) -> tuple[int, bytes, list, list]:
+    """Return everything that must be equal on every node, once nothing moves."""
+    with node.client() as client:
+        sequence, book = client.full_book(MARKET)
+        return sequence, client.state_digest(MARKET)[1], book, client.trades(MARKET, 1000)
+
+
+def test_an_order_is_durable_applied_and_read_back(start_node):
+    with start_node().client() as client:
+        answer = client.submit(MARKET, [sell(10, 100)])
+        assert answer.outcomes == [Placed(1, Status.OPEN, 0, 10)]
+        book = client.book(MARKET)
+        assert (book.sequence, book.bids, [level.quantity for level in book.asks]) == (
+            answer.sequence,
+            [],
+            [10],
+        )
+
+
+def test_a_trade_names_both_owners_and_both_orders(start_node):
+    node = start_node()
+    with node.client("ann") as ann, node.client("bob") as bob:
+        ann.submit(MARKET, [sell(10, 100)])
+        (outcome,) = bob.submit(MARKET, [buy(4, 120)]).outcomes
+        assert isinstance(outcome, Placed)
+        assert (outcome.filled, outcome.fills[0].price, outcome.fills[0].maker_owner) == (4, 100, "ann")
+        (trade,) = bob.trades(MARKET)
+        assert (trade.maker_owner, trade.taker_owner, trade.taker_side) == ("ann", "bob", Side.BUY)
+        shown = ann.order(MARKET, 1)
+        assert (shown.filled, shown.remaining, shown.status) == (4, 6, Status.PARTIALLY_FILLED)
+        assert shown.fills[0].counterparty == "bob"
+
+
+def test_an_owner_is_the_node_unless_the_client_says(start_node):
+    node = start_node("client7")
+    with node.client() as client:
+        client.submit(MARKET, [sell(1, 100)])
+        assert [view.owner for view in client.orders(MARKET)] == ["client7"]
+        assert client.orders(MARKET, owner="somebody") == []
+
+
+def test_many_orders_in_one_frame_are_answered_in_order(start_node):
+    with start_node().client() as client:
+        answer = client.submit(MARKET, [sell(1, 100 + n) for n in range(1000)])
+        assert [outcome.order for outcome in answer.outcomes] == list(range(1, 1001))
+        with pytest.raises(BadRequest, match="1001 commands in a request, the limit is 1000"):
+            client.submit(MARKET, [sell(1, 100)] * 1001)
+
+
+def test_pipelined_frames_are_answered_each_with_its_own_id(start_node):
+    with start_node().client() as client:
+        sent = [client.send(MARKET, [sell(1, 100)]) for _ in range(50)]
+        replies = [client.next_reply() for _ in sent]
+        assert [reply.id for reply in replies] == sent
+        assert [reply.outcomes[0].order for reply in replies] == list(range(1, 51))
+
+
+def test_two_nodes_over_one_log_have_equal_states(start_node):
+    one, two = start_node("client1"), start_node("client2")
+    with one.client() as first, two.client() as second:
+        for n in range(20):
+            first.submit(MARKET, [sell(3, 100 + n % 3)])
+            last = second.submit(MARKET, [buy(2, 100 + n % 4)]).sequence
+        first.book(MARKET, at_least=last)
+    assert state(one) == state(two)
+
+
+def test_a_restart_has_the_same_orders_trades_and_digest(start_node):
+    node = start_node()
+    with node.client() as client:
+        for n in range(30):
+            client.submit(MARKET, [sell(3, 100 + n % 3), buy(2, 100 + n % 4)])
+    before = state(node)
+    assert node.stop() is None
+    assert state(start_node()) == before
+
+
+def test_a_damaged_snapshot_is_passed_over_for_the_log(start_node):
+    node = start_node()
+    with node.client() as client:
+        client.submit(MARKET, [sell(3, 100)])
+    before = state(node)
+    node.stop()
+    (snapshot,) = Path(node.plan.folder).glob("*/*.snapshot")
+    damaged = bytearray(snapshot.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    snapshot.write_bytes(damaged)
+    assert state(start_node()) == before
+
+
+def test_a_snapshot_is_taken_every_so_many_commands(start_node):
+    node = start_node(snapshot_commands=100)
+    with node.client() as client:
+        for _ in range(5):
+            client.submit(MARKET, [sell(3, 100)] * 100)
+    before = state(node)
+    node.stop()
+    assert list(Path(node.plan.folder).glob("*/*.snapshot"))
+    assert state(start_node()) == before
+
+
+def test_a_log_that_lost_entries_is_refused_and_the_sequence_named(start_node, tmp_path):
+    node = start_node()
+    with node.client() as client:
+        last = client.submit(MARKET, [sell(3, 100)]).sequence
+    node.stop()
+    shutil.rmtree(tmp_path / "log")
+    failure = start_node().wait()
+    assert isinstance(failure, Corrupt)
+    assert f"ends at sequence 0, but node client1 has applied {last}" in failure.message
+
+
+def test_another_log_of_the_same_length_is_refused(start_node, tmp_path):
+    node = start_node()
+    with node.client() as client:
+        client.submit(MARKET, [sell(3, 100)])
+        client.submit(MARKET, [sell(3, 100)])
+    node.stop()
+    shutil.rmtree(tmp_path / "log")
+    other = start_node("client2")
+    with other.client() as client:
+        client.submit(MARKET, [sell(3, 101)])
+        client.submit(MARKET, [sell(3, 101)])
+    failure = start_node("client1").wait()
+    assert isinstance(failure, Corrupt)
+    assert "is not the one node client1 has applied" in failure.message
+
+
+def test_a_retry_through_another_node_gives_the_first_answer(start_node):
+    one, two = start_node("client1"), start_node("client2")
+    with one.client("ann") as first, two.client("ann") as second:
+        answer = first.submit(MARKET, [sell(3, 100, "mine")])
+        again = second.submit(MARKET, [sell(3, 100, "mine")])
+        assert again.outcomes == [Repeated(answer.sequence, answer.outcomes[0])]
+        (other,) = second.submit(MARKET, [sell(4, 100, "mine")]).outcomes
+        assert isinstance(other, Refused)
+        assert other.reason is Reason.ID_REUSED
+
+
+def test_a_roaming_client_goes_on_through_another_node(start_node):
+    one, two = start_node("client1"), start_node("client2")
+    addresses = [one.address, two.address]
+    with RoamingClient(lambda: addresses, SECRET, "ann") as client:
+        first = client.submit(MARKET, [sell(3, 100)]).outcomes[0]
+        one.stop()
+        second = client.submit(MARKET, [sell(3, 100)]).outcomes[0]
+    assert (first.order, second.order) == (1, 2)
+    with two.client() as client:
+        assert [view.owner for view in client.orders(MARKET)] == ["ann", "ann"]
+
+
+def test_an_amended_and_cancelled_order_is_shown_with_its_whole_life(start_node):
+    with start_node().client() as client:
+        client.submit(MARKET, [sell(10, 100)])
+        (amended,) = client.submit(MARKET, [Amend(1, 8, 101)]).outcomes
+        assert isinstance(amended, Amended)
+        client.submit(MARKET, [buy(3, 101)])
+        (cancelled,) = client.submit(MARKET, [Cancel(1)]).outcomes
+        assert cancelled == Cancelled(1, 3, 5)
+        shown = client.order(MARKET, 1)
+        assert (shown.price, shown.quantity, shown.filled, shown.cancelled) == (101, 8, 3, 5)
+        assert shown.status is Status.CANCELLED
+        assert [view.order for view in client.orders(MARKET, closed=True)] == [1, 2]
+        assert client.orders(MARKET) == []
+
+
+def test_an_amend_that_trades_shows_the_side_of_its_order_in_the_tape(start_node):
+    with start_node().client() as client:
+        client.submit(MARKET, [buy(5, 90), sell(5, 100)])
+        client.submit(MARKET, [Amend(2, 5, 90)])
+        assert [(trade.taker_side, trade.taker) for trade in client.trades(MARKET)] == [(Side.SELL, 2)]
+
+
+def test_followers_get_each_trade_once_in_order(start_node):
+    with start_node().client() as client:
+        client.submit(MARKET, [sell(1, 100)] * 30)
+        seen: list[int] = []
+        for _ in range(30):
+            client.submit(MARKET, [buy(1, 100)])
+            seen += [trade.trade for trade in client.trades(MARKET, 7, after=seen[-1] if seen else 0, wait=5)]
+        assert seen == list(range(1, 31))
+        assert client.trades(MARKET, 10, after=30, wait=0.01) == []
+
+
+def test_what_does_not_exist_is_named(start_node):
+    with start_node().client() as client:
+        with pytest.raises(NoSuchOrder, match="no order 7 in BTC/USD"):
+            client.order(MARKET, 7)
+        with pytest.raises(NoSuchMarket, match="node client1 has no market ETH/USD"):
+            client.book("ETH/USD")
+
+
+def test_commands_of_nodes_are_not_taken_from_clients(start_node):
+    with start_node().client() as client:
+        for own in (as_define(BTC), Checkpoint(1, b"", 0)):
+            with pytest.raises(BadRequest, match="not of clients"):
+                client.submit(MARKET, [own])
+
+
+def test_a_wrong_secret_is_refused_and_others_are_served(start_node):
+    node = start_node()
+    with pytest.raises(WrongSecret):
+        ExchangeClient(*node.address, b"x" * 32)
+    with node.client() as client:
+        assert client.status().name == "client1"
+
+
+def test_garbage_after_the_handshake_ends_that_client_alone(start_node):
+    node = start_node()
+    with node.client() as good, node.client() as bad:
+        bad._connection.send(b"\x00\x00\x00\x02\xff\xff")
+        with pytest.raises(P2pxError, match="not a request"):
+            bad.status()
+        assert good.submit(MARKET, [sell(1, 100)]).outcomes[0].order == 1
+
+
+def test_more_connections_than_allowed_are_turned_away(start_node):
+    node = start_node(connections=2)
+    with node.client(), node.client(), pytest.raises(TurnedAway, match="2 connections, its limit"):
+        node.client()
+
+
+def test_a_stranger_who_says_nothing_holds_nobody_up(start_node):
+    node = start_node()
+    with socket.create_connection(node.address), node.client() as client:
+        assert client.submit(MARKET, [sell(1, 100)]).sequence
+
+
+def test_other_limits_are_taken_over_and_another_tick_is_refused(start_node):
+    start_node().stop()
+    wider = msgspec.structs.replace(BTC, max_price=2 * BTC.max_price)
+    node = start_node(markets=[wider])
+    with node.client() as client:
+        (outcome,) = client.submit(MARKET, [sell(1, wider.max_price)]).outcomes
+        assert isinstance(outcome, Placed)
+    node.stop()
+    failure = start_node(markets=[msgspec.structs.replace(wider, tick=5)]).wait()
+    assert isinstance(failure, OtherInstrument)
+
+
+def test_the_older_of_two_processes_under_one_name_stops(start_node, tmp_path):
+    older = start_node("client1")
+    newer = start_node("client1", folder=str(tmp_path / "elsewhere"))
+    with newer.client() as client:
+        client.submit(MARKET, [sell(1, 100)])
+    assert isinstance(older.wait(), Replaced)
+
+
+def test_a_secret_that_others_can_read_is_refused(start_node, tmp_path):
+    (tmp_path / "secret").chmod(0o644)
+    assert isinstance(start_node().wait(), BadSecretFile)
+
+
+def test_a_define_of_the_first_node_is_taken_over_by_the_second(start_node):
+    start_node("client1")
+    with start_node("client2").client() as client:
+        assert isinstance(as_define(client.instruments[MARKET]), Define)
+        assert client.submit(MARKET, [sell(1, 100)]).outcomes == [Placed(1, Status.OPEN, 0, 1)]

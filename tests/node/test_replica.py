@@ -1,0 +1,87 @@
+"""The replica applies what comes next, from whichever side it comes, and leaves the rest to the log."""
+
+import msgspec
+import pytest
+
+from p2pcli.clock import monotonic
+from p2pcli.log.chain import link
+from p2pcli.log.entry import Batch, Entry
+from p2pcli.log.sqlite import SqliteLog
+from p2pcli.market.commands import Place, Side
+from p2pcli.market.instrument import as_define
+from p2pcli.node.body import encode_body
+from p2pcli.node.machine import Machine
+from p2pcli.node.replica import Replaced, Replica
+from p2pcli.node.requests import NotCaughtUp, encode
+
+from .conftest import BTC
+
+
+def batch(number: int, *, producer: str = "client2", epoch: int = 1) -> Batch:
+    commands = [as_define(BTC)] if number == 1 else [Place(Side.SELL, number, 100)]
+    return Batch(producer, epoch, number, encode_body(number, [("ann", msgspec.Raw(encode(commands)))]))
+
+
+@pytest.fixture
+def log(tmp_path):
+    with SqliteLog(tmp_path, durable=False) as log:
+        for number in range(1, 6):
+            log.append(batch(number), 5)
+        yield log
+
+
+@pytest.fixture
+def replica(log):
+    return Replica("client1", log, Machine(), lambda applied, body: None)
+
+
+def test_entries_in_sequence_are_applied(replica, log):
+    assert replica.offer(log.read(0, 10))
+    assert replica.sequence == 5
+
+
+def test_an_entry_that_was_applied_is_passed_over(replica, log):
+    entries = log.read(0, 10)
+    replica.offer(entries[:3])
+    replica.offer(entries)
+    assert replica.sequence == 5
+
+
+def test_an_entry_that_is_too_early_is_left_to_the_log(replica, log):
+    entries = log.read(0, 10)
+    assert not replica.offer(entries[2:])
+    assert replica.sequence == 0
+    replica.catch_up(5)
+    assert replica.sequence == 5
+
+
+def test_catching_up_ends_where_it_is_told(replica):
+    replica.catch_up(3)
+    assert replica.sequence >= 3
+
+
+def test_a_wait_ends_when_the_sequence_is_there_or_at_its_deadline(replica, log):
+    with pytest.raises(NotCaughtUp, match="has applied sequence 0, not 5"):
+        replica.wait_for(5, monotonic() + 0.02)
+    replica.catch_up(5)
+    replica.wait_for(5, monotonic())
+
+
+def test_an_own_batch_is_answered_also_when_the_log_was_read_first(replica, log):
+    replica.catch_up(5)
+    replica.take_epoch(7)
+    own = batch(1, producer="client1", epoch=7)
+    sequence = log.append(own, 5)
+    replica.catch_up(sequence)
+    entry, applied = replica.settle(own, sequence, None)
+    assert (entry.sequence, len(applied.outcomes)) == (6, 1)
+
+
+def test_a_higher_epoch_of_the_own_name_stops_the_node(replica):
+    replica.catch_up(5)
+    replica.take_epoch(7)
+    with replica.reading() as machine:
+        chain = machine.chain
+    newer = batch(1, producer="client1", epoch=8)
+    with pytest.raises(Replaced, match="another process serves as node client1 since sequence 6"):
+        replica.offer([Entry(6, newer, link(chain, newer))])
