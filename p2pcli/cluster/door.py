@@ -49,17 +49,18 @@ class Door:
         self._selector = selector
         self._answer = answer
         self._callers: set[_Caller] = set()
+        self._path = folder / CONTROL
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.setblocking(False)
         try:
-            (folder / CONTROL).unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
             with short_address(folder) as address:
                 self._listener.bind(address)
-            (folder / CONTROL).chmod(0o600)
+            self._path.chmod(0o600)
             self._listener.listen(MAX_CALLERS)
         except OSError as error:
             self._listener.close()
-            raise unusable(folder / CONTROL, error) from error
+            raise unusable(self._path, error) from error
         selector.register(self._listener, selectors.EVENT_READ, self._admit)
 
     def show(self, report: ClusterReport) -> None:
@@ -75,6 +76,7 @@ class Door:
             self._hang_up(caller)
         self._selector.unregister(self._listener)
         self._listener.close()
+        self._path.unlink(missing_ok=True)
 
     def _admit(self) -> None:
         try:

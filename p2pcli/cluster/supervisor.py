@@ -185,7 +185,8 @@ class Supervisor:
                 self._crew.scale(count)
             case Shutdown():
                 self._end()
-        logger.info("asked to %s", request)
+        if not isinstance(request, Report | Watch):
+            logger.info("asked to %s", request)
 
     def _on_signal(self) -> None:
         """The first signal stops everything in order, another one at once."""
