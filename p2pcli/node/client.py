@@ -27,6 +27,7 @@ from p2pcli.node.requests import (
     ReadFullBook,
     ReadOrder,
     ReadOrders,
+    ReadSnapshot,
     ReadStatus,
     ReadTrades,
     Reply,
@@ -38,6 +39,7 @@ from p2pcli.node.requests import (
     decode_reply,
     encode,
 )
+from p2pcli.node.snapshots import MAX_SNAPSHOT, SnapshotPiece
 from p2pcli.rpc.auth import BadHandshake
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import ConnectionLost, NoAnswer, dial
@@ -163,6 +165,18 @@ class ExchangeClient:
         """Return the sequence and the digest of the whole state of a market."""
         request = ReadDigest(self._id(), self._number(market), self._floor(market, at_least))
         return self._view(market, request, bytes)
+
+    def snapshot(self, market: str) -> bytes:
+        """Return the node's newest snapshot of a market. Raises ``NoSnapshot`` as a ``P2pxError``."""
+        data = bytearray()
+        sequence = 0
+        while True:
+            request = ReadSnapshot(self._id(), self._number(market), sequence, len(data))
+            piece = self._view(market, request, SnapshotPiece)[1]
+            sequence = piece.sequence
+            data += piece.data
+            if not piece.data or len(data) >= min(piece.total, MAX_SNAPSHOT):
+                return bytes(data)
 
     # -- the conversation -------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from p2pcli.market.views import MarketStatus
 from p2pcli.node.checkpoints import Checkpoints
 from p2pcli.node.committer import Committer, Pending
 from p2pcli.node.history import History
+from p2pcli.node.machine import Machine
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import encode
@@ -59,10 +60,10 @@ class HostedMarket:
         self._log = open_log(plan.log, folder, plan.durable)
         own = Path(plan.folder) / folder
         self._history = History(own / "history.db")
-        self._snapshots = Snapshots(own)
+        self.snapshots = Snapshots(own)
         self._snapshot_commands = plan.snapshot_commands
         self._checkpoints: Checkpoints | None = None
-        machine = self._snapshots.newest(self._history.written)
+        machine = self.snapshots.newest(self._history.written)
         self.replica = Replica(plan.name, self._log, machine, self._history.add)
         self.committer: Committer | None = None
 
@@ -70,8 +71,8 @@ class HostedMarket:
     def history(self) -> History:
         return self._history
 
-    def recover(self) -> None:
-        """Apply what the log has after the snapshot.
+    def recover(self, fetch: Callable[[str], bytes]) -> None:
+        """Apply what the log has after the snapshot; ``fetch`` a peer's when the log begins later.
 
         Raises ``Corrupt`` when the log ends before what this node has applied, or has something else
         there: acknowledged orders are missing then, and only a person can say where they are.
@@ -85,6 +86,8 @@ class HostedMarket:
                 last + 1,
                 hint="put the whole log back, or start over with p2px cluster down --wipe",
             )
+        if self.replica.sequence + 1 < self._log.first():
+            self._adopt(fetch(self.instrument.symbol))
         with self.replica.reading() as machine:
             restored, chain = machine.sequence, machine.chain
         if restored > self._log.first() and self._log.read(restored - 1, 1)[0].chain != chain:
@@ -97,6 +100,16 @@ class HostedMarket:
         self.replica.catch_up(last)
         logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
 
+    def _adopt(self, data: bytes) -> None:
+        machine = Machine.restore(data)
+        self.replica.adopt(machine)
+        self.snapshots.save(data, machine.sequence)
+        logger.warning(
+            "the log begins at %d; a peer's snapshot was taken over, history before it is not here",
+            self._log.first(),
+            extra={"market": self.instrument.symbol, "sequence": machine.sequence},
+        )
+
     def start(self, committed: Callable[[Entry], None]) -> None:
         """Begin to commit under a fresh epoch. ``committed`` is given every entry of this node."""
         with self.replica.reading() as machine:
@@ -107,7 +120,7 @@ class HostedMarket:
         self._threads.append(self._run(f"commit {symbol}", self.committer.run))
         self._threads.append(self._run(f"tail {symbol}", self._tail))
         self._checkpoints = Checkpoints(
-            self.replica, self._history, self._snapshots, self._log, self._snapshot_commands, self._propose
+            self.replica, self._history, self.snapshots, self._log, self._snapshot_commands, self._propose
         )
         self._threads.append(self._run(f"checkpoint {symbol}", self._checkpoints.run))
         self._define()

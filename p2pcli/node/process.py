@@ -9,17 +9,20 @@ from pathlib import Path
 
 from p2pcli import __version__
 from p2pcli.clock import monotonic
-from p2pcli.errors import BadInput, P2pxError
+from p2pcli.errors import BadInput, NotRunning, P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import NodeStatus
+from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import Discovery, node_service_name, service_name
 from p2pcli.node.distribution import Address, Distribution
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.server import Server
+from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.tcp import Listener
 
 JOIN_S = 5.0
+FETCH_S = 5.0  # for each answer of a peer that gives its snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,12 @@ class BadSecretFile(BadInput):
     """The cluster's secret cannot be read, or others can read it too."""
 
     code = "bad_secret_file"
+
+
+class NoPeerHasIt(NotRunning):
+    """A node that must begin from a peer's snapshot found none; it is started again later."""
+
+    code = "no_peer_has_it"
 
 
 class Threads:
@@ -70,7 +79,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
         for instrument in plan.markets:
             markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
-            market.recover()
+            market.recover(lambda symbol: fetch_snapshot(plan, secret, symbol))
         _serve(plan, secret, listener, markets, threads, ready, stop)
     finally:
         listener.close()
@@ -148,6 +157,25 @@ def _serve(
 
 def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:
     return lambda entry: distribution.push(market, entry)
+
+
+def fetch_snapshot(plan: NodePlan, secret: bytes, symbol: str) -> bytes:
+    """Return a peer's newest snapshot of a market. Raises ``NoPeerHasIt``, naming what each said."""
+    said: list[str] = []
+    addresses: list[Address] = []
+    if plan.registry:
+        with RegistryClient(plan.registry) as registry:
+            addresses = registry.lookup(service_name(plan.cluster))
+    for host, port in addresses:
+        try:
+            with ExchangeClient(host, port, secret, timeout=FETCH_S) as peer:
+                return peer.snapshot(symbol)
+        except P2pxError as error:
+            said.append(error.message)
+    raise NoPeerHasIt(
+        f"the log of {symbol} begins after what node {plan.name} has, and no peer gave a snapshot: "
+        + ("; ".join(said) or "no peer is known")
+    )
 
 
 def read_secret(path: Path) -> bytes:

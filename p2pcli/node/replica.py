@@ -118,6 +118,12 @@ class Replica:
             finally:
                 self._waiting -= 1
 
+    def adopt(self, machine: Machine) -> None:
+        """Go on from another node's state, which must be ahead of this one. Before serving only."""
+        with self._lock:
+            assert machine.sequence > self._machine.sequence, "a node never goes back"
+            self._machine = machine
+
     # -- snapshots and digests --------------------------------------------------------------------
 
     @property

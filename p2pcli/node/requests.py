@@ -106,6 +106,16 @@ class ReadDay(msgspec.Struct, frozen=True, array_like=True, tag=9):
     at_least: int = 0
 
 
+class ReadSnapshot(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Return a ``SnapshotPiece`` from ``offset`` on; for a node whose log begins after what it has."""
+
+    id: int
+    market: int
+    sequence: int = 0  # 0: the newest
+    offset: int = 0
+    at_least: int = 0
+
+
 class Push(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Committed entries, from the node that committed them to its peers."""
 
@@ -123,9 +133,10 @@ Request = (
     | ReadStatus
     | ReadDigest
     | ReadDay
+    | ReadSnapshot
     | Push
 )
-Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay
+Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay | ReadSnapshot
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -31,6 +31,7 @@ from p2pcli.node.requests import (
     ReadFullBook,
     ReadOrder,
     ReadOrders,
+    ReadSnapshot,
     ReadStatus,
     ReadTrades,
     Reply,
@@ -266,6 +267,8 @@ def _read(market: HostedMarket, request: Read) -> tuple[int, Any]:
             return sequence, market.history.orders(owner, limit) if closed else orders
         case ReadOrder(order=order):
             return _order(market, order)
+        case ReadSnapshot(sequence=sequence, offset=offset):
+            return replica.sequence, market.snapshots.piece(sequence, max(0, offset))
         case ReadTrades():
             return _trades(market, request)
 

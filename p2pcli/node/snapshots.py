@@ -9,11 +9,15 @@ import os
 import re
 from pathlib import Path
 
-from p2pcli.errors import P2pxError
-from p2pcli.node.machine import BadSnapshot, Machine
+import msgspec
+
+from p2pcli.errors import NotFound, P2pxError
+from p2pcli.node.machine import Machine
+from p2pcli.node.state import BadSnapshot
 
 KEPT = 2  # the newest and the one before it
 MAX_SNAPSHOT = 4 << 30  # bytes
+PIECE = 512 << 10  # bytes of a snapshot in one frame
 
 _NAME = re.compile(r"([0-9]{1,19})\.snapshot")
 
@@ -24,6 +28,20 @@ class SnapshotFailed(P2pxError):
     """The snapshot could not be written; the log still has everything."""
 
     code = "snapshot_failed"
+
+
+class NoSnapshot(NotFound):
+    """The node keeps no such snapshot; another may."""
+
+    code = "no_snapshot"
+
+
+class SnapshotPiece(msgspec.Struct, frozen=True, array_like=True):
+    """Part of a snapshot file on its way to a node that needs it."""
+
+    sequence: int
+    total: int  # bytes of the whole file
+    data: bytes  # at most PIECE; empty past the end
 
 
 class Snapshots:
@@ -57,6 +75,18 @@ class Snapshots:
         """Return the sequence of the oldest snapshot kept once two are kept; 0 before that."""
         kept = self._sequences()
         return kept[-1] if len(kept) >= KEPT else 0
+
+    def piece(self, sequence: int, offset: int) -> SnapshotPiece:
+        """Return one piece of a snapshot file; ``sequence`` 0 means the newest. Raises ``NoSnapshot``."""
+        kept = self._sequences()
+        wanted = sequence or (kept[0] if kept else 0)
+        try:
+            with (self._folder / f"{wanted}.snapshot").open("rb") as file:
+                total = file.seek(0, os.SEEK_END)
+                file.seek(min(offset, total))
+                return SnapshotPiece(wanted, total, file.read(PIECE))
+        except OSError as error:
+            raise NoSnapshot(f"this node keeps no snapshot {sequence or ''}".rstrip()) from error
 
     def newest(self, through: int) -> Machine:
         """Return the machine of the newest snapshot that is whole and not after ``through``.

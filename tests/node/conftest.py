@@ -11,6 +11,8 @@ from p2pcli.market.instrument import UNITS, Instrument
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.process import run
+from p2pcli.registry.process import MemberPlan
+from p2pcli.registry.process import run as run_member
 
 SECRET = b"\xab" * 32
 BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
@@ -85,3 +87,22 @@ def start_node(tmp_path: Path) -> Iterator[StartNode]:
     yield start
     for node in started:
         node.stop()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """Run one registry member; gives its HTTP address."""
+    stop, serving = threading.Event(), threading.Event()
+    address: dict[str, str] = {}
+
+    def ready(given: dict[str, str]) -> None:
+        address.update(given)
+        serving.set()
+
+    plan = MemberPlan("registry1", str(tmp_path / "registry1"), http_port=0, dht_port=0)
+    thread = threading.Thread(target=run_member, args=(plan, ready, stop))
+    thread.start()
+    assert serving.wait(30), "the registry did not start"
+    yield address["http"]
+    stop.set()
+    thread.join(30)

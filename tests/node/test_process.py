@@ -2,19 +2,22 @@
 
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Corrupt
+from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Amend, Cancel, Checkpoint, Define, Place, Side
 from p2pcli.market.events import Amended, Cancelled, Placed, Reason, Refused, Repeated, Status
 from p2pcli.market.instrument import as_define
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.hosted import OtherInstrument
-from p2pcli.node.process import BadSecretFile
+from p2pcli.node.process import BadSecretFile, NoPeerHasIt
 from p2pcli.node.replica import Replaced
 from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder
 from p2pcli.node.roaming import RoamingClient
@@ -31,6 +34,12 @@ def sell(quantity: int, price: int, name: str = "") -> Place:
 
 def buy(quantity: int, price: int, name: str = "") -> Place:
     return Place(Side.BUY, quantity, price, client_order_id=name)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = monotonic() + seconds
+    while not is_so():
+        assert monotonic() < deadline, "it did not come about in time"
 
 
 def state(node: RunningNode) -> tuple[int, bytes, list, list]:
@@ -291,3 +300,45 @@ def test_a_define_of_the_first_node_is_taken_over_by_the_second(start_node):
     with start_node("client2").client() as client:
         assert isinstance(as_define(client.instruments[MARKET]), Define)
         assert client.submit(MARKET, [sell(1, 100)]).outcomes == [Placed(1, Status.OPEN, 0, 1)]
+
+
+def test_peers_find_each_other_through_the_registry_and_push(start_node, registry):
+    one = start_node("client1", registry=[registry])
+    two = start_node("client2", registry=[registry])
+    with one.client() as client:
+        wait_until(lambda: client.status().peers == {"client2": "connected"})
+        last = client.submit(MARKET, [sell(1, 100)]).sequence
+    with two.client() as client:
+        client.book(MARKET, at_least=last)
+    assert state(one) == state(two)
+
+
+def test_a_node_whose_log_begins_too_late_begins_from_a_peers_snapshot(start_node, registry, tmp_path):
+    one = start_node("client1", registry=[registry])
+    with one.client() as client:
+        for n in range(40):
+            client.submit(MARKET, [sell(3, 100 + n), buy(1, 100)])
+    one.stop()
+    with SqliteLog(tmp_path / "log" / "BTC-USD", durable=False) as log:
+        log.trim(log.last())
+        assert log.first() > 1
+    one = start_node("client1", registry=[registry])
+    two = start_node("client2", registry=[registry])
+    with one.client() as client:
+        last = client.submit(MARKET, [buy(1, 100)]).sequence
+    with two.client() as client:
+        client.book(MARKET, at_least=last)
+    first, second = state(one), state(two)
+    assert first[:3] == second[:3]
+
+
+def test_a_node_whose_log_begins_too_late_does_not_serve_without_a_peer(start_node, tmp_path):
+    one = start_node("client1")
+    with one.client() as client:
+        for _ in range(5):
+            client.submit(MARKET, [sell(3, 100)])
+    one.stop()
+    with SqliteLog(tmp_path / "log" / "BTC-USD", durable=False) as log:
+        log.trim(log.last())
+    failure = start_node("client2").wait()
+    assert isinstance(failure, NoPeerHasIt)
