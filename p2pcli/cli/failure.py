@@ -35,7 +35,7 @@ def usage_of(mistake: click.ClickException) -> P2pxError:
                 hint = f"did you mean {' or '.join(sorted(close)[:2])}?"
         case click.MissingParameter(param=click.Argument() as argument):
             message = f"argument {argument.make_metavar(ctx) if ctx else argument.name} is missing"
-            hint = _usage_line(ctx) or hint
+            hint = _example(ctx) or hint
         case click.MissingParameter(param=click.Option() as option):
             message = f"option {'/'.join(option.opts)} is missing"
         case click.BadOptionUsage(option_name=name) if "requires" in message:
@@ -92,11 +92,9 @@ def wanted_output(argv: Sequence[str], otherwise: str) -> str:
     return wanted
 
 
-def _usage_line(ctx: click.Context | None) -> str | None:
-    if ctx is None:
-        return None
-    pieces = [piece for piece in ctx.command.collect_usage_pieces(ctx) if piece != "[OPTIONS]"]
-    return " ".join([ctx.command_path, *pieces])
+def _example(ctx: click.Context | None) -> str | None:
+    examples: Sequence[str] = getattr(ctx.command, "examples", ()) if ctx else ()
+    return examples[0] if examples else None
 
 
 def _sentence(text: str) -> str:

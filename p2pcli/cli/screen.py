@@ -19,8 +19,8 @@ NARROWEST = 40
 _HOME = "\x1b[H"
 _CLEAR_LINE = "\x1b[K"
 _CLEAR_BELOW = "\x1b[J"
-_OTHER_SCREEN = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without cursor
-_OWN_SCREEN = "\x1b[?25h\x1b[?1049l"
+_OTHER_SCREEN = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # the alternate screen, no cursor, long lines cut
+_OWN_SCREEN = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 def wants_color(stream: TextIO, color: str, environ: Mapping[str, str]) -> bool:

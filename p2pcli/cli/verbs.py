@@ -45,6 +45,9 @@ class Verb(click.Command):
             if self.negative and wrong and _NEGATIVE.match(wrong[0]):
                 self.negative(wrong[0])
             raise
+        except click.UsageError as mistake:
+            mistake.ctx = mistake.ctx or ctx  # the parser does not know whose options it parses
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_options(self, ctx, formatter)

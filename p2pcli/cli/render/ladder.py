@@ -25,7 +25,7 @@ def ladder(
     own: frozenset[Key] = frozenset(),
     notes: Notes | None = None,
 ) -> list[str]:
-    """Return the book as lines of at most ``width`` columns.
+    """Return the book as lines; those of levels have at most ``width`` columns.
 
     ``own`` levels are marked; ``notes``, when given, stand where the bars would be.
     """
