@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What tests of several floors compare with (the naive twin, ...): importlib mode leaves sys.path alone.
+sys.path.insert(0, str(Path(__file__).parent / "oracles"))
 
 # `make test` is the same run every time; `make simulate SEED=...` and HYPOTHESIS_PROFILE=search look further.
 settings.register_profile(
@@ -36,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_homes] = folder
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
     os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what hypothesis feeds, so that `make simulate` finds it."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,6 +15,7 @@ from p2pcli.market.commands import Command
 
 VERSION = 1
 MAX_COMMANDS = 10_000  # in one body, and so in one request
+MAX_GROUPS = 10_000  # in one body; an empty one is legal
 MAX_TIME_NS = (1 << 63) - 1  # in the year 2262; history stores it as a signed integer
 
 
@@ -62,9 +63,11 @@ def decode_body(data: bytes) -> Body:
     if not 0 <= body.time_ns <= MAX_TIME_NS:
         raise BadBody(f"body of {len(data)} bytes: time must be 0 to {MAX_TIME_NS} ns, not {body.time_ns}")
     commands = sum(len(group.commands) for group in body.groups)
-    # An empty group is legal but carries nothing, so it counts as well: the sum bounds the work.
-    if commands + len(body.groups) > 2 * MAX_COMMANDS or commands > MAX_COMMANDS:
-        raise BadBody(f"body of {len(data)} bytes: {commands} commands, at most {MAX_COMMANDS} fit")
+    if commands > MAX_COMMANDS or len(body.groups) > MAX_GROUPS:
+        raise BadBody(
+            f"body of {len(data)} bytes: {commands} commands in {len(body.groups)} groups,"
+            f" at most {MAX_COMMANDS} in {MAX_GROUPS} fit"
+        )
     return body
 
 
