@@ -12,7 +12,8 @@ from collections.abc import Callable
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Log
 from p2pcli.market.commands import Checkpoint
-from p2pcli.node.history import History, HistoryBroken
+from p2pcli.node.archive import HistoryBroken
+from p2pcli.node.history import History
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Busy, NotServing
 from p2pcli.node.snapshots import SnapshotFailed, Snapshots

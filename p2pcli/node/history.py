@@ -1,14 +1,8 @@
 """Orders and trades of the past, in a SQLite file of this node's own. Derived from the log.
 
 Written in the background, one row an entry, because a row an order would cost more than matching
-does. ``touches`` says which later entries changed an order; its rows go in with one statement a
-flush, so that SQLite inserts them without the interpreter's lock.
-
-    entries(sequence, time_ns, first_order, first_trade, body, outcomes)
-    touches(order_id, sequence)
-
-``first_order`` and ``first_trade`` are the numbers an entry starts at; ``body`` and ``outcomes`` are the
-bytes that the log and the digest have already made.
+does. The rows of ``touches`` go in with one statement a flush, so that SQLite inserts them without the
+interpreter's lock. What is not written yet is answered from memory.
 """
 
 import logging
@@ -21,39 +15,18 @@ from pathlib import Path
 import msgspec
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Side
-from p2pcli.market.events import Outcome
 from p2pcli.market.views import OrderView, TradeView
-from p2pcli.node.body import BadBody, decode_body
+from p2pcli.node.archive import SCHEMA, VERSION, Archive, HistoryBroken
+from p2pcli.node.body import decode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
 
 MAX_PENDING = 50_000  # entries not yet written; beyond it the applying thread waits
-SCAN_LIMIT = 100_000  # entries looked through for closed orders
 RETRY_S = 1.0  # before a failed write is tried again: a full disk may have room by then
-PAGE = 256  # entries read at once on the way back
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
-    first_order INTEGER NOT NULL, first_trade INTEGER NOT NULL,
-    body BLOB NOT NULL, outcomes BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS entries_by_order ON entries (first_order);
-CREATE INDEX IF NOT EXISTS entries_by_trade ON entries (first_trade);
-CREATE TABLE IF NOT EXISTS touches (
-    order_id INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (order_id, sequence)) WITHOUT ROWID;
-"""
-VERSION = 1
 
 logger = logging.getLogger(__name__)
-_decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
 _json = msgspec.json.Encoder().encode
-
-
-class HistoryBroken(P2pxError):
-    """History cannot be written or read; what is in the log is not touched by that."""
-
-    code = "history_broken"
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -81,18 +54,13 @@ class History:
             self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=NORMAL")  # derived: the log can fill a lost tail again
-            self._writer.executescript(_SCHEMA)
-            (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-            if version not in (0, VERSION):
-                raise HistoryBroken(f"{path} has layout {version}, this p2px knows {VERSION}")
-            self._writer.execute(f"PRAGMA user_version={VERSION}")
-            self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._reader_lock = threading.Lock()
-            (self._written,) = self._writer.execute(
-                "SELECT coalesce(max(sequence), 0) FROM entries"
-            ).fetchone()
+            self._writer.executescript(SCHEMA)
+            if self._writer.execute("PRAGMA user_version").fetchone() == (0,):
+                self._writer.execute(f"PRAGMA user_version={VERSION}")
         except (OSError, sqlite3.Error) as error:
             raise HistoryBroken(f"cannot open {path}: {error}") from error
+        self._archive = Archive(path)
+        self._written = self._archive.last()
 
     @property
     def written(self) -> int:
@@ -147,11 +115,7 @@ class History:
                 if self._failed or left <= 0:
                     raise HistoryBroken(self._failed or f"{self._path} lags behind sequence {sequence}")
                 self._changed.wait(left)
-        try:
-            with self._reader_lock:  # a checkpoint syncs the WAL, then the file
-                self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error as error:
-            raise HistoryBroken(f"cannot sync {self._path}: {error}") from error
+        self._archive.sync()
 
     def stop(self) -> None:
         """Let ``run`` return after what is queued."""
@@ -162,8 +126,7 @@ class History:
     def close(self) -> None:
         """Close the file; only after ``run`` returned."""
         self._writer.close()
-        with self._reader_lock:
-            self._reader.close()
+        self._archive.close()
 
     # -- reads ------------------------------------------------------------------------------------
 
@@ -179,7 +142,7 @@ class History:
 
     def orders(self, owner: str | None, limit: int) -> list[OrderView]:
         """Return the newest ``limit`` orders, closed ones too, oldest first. Looks at most
-        ``SCAN_LIMIT`` entries back."""
+        ``archive.SCAN_LIMIT`` entries back."""
         found: list[int] = []
         for record in self._backwards():
             placed = [view.order for view in placements(record) if owner is None or view.owner == owner]
@@ -194,7 +157,7 @@ class History:
         first = max(after + 1, newest - last + 1)
         if first > newest:
             return []
-        records = self._from_trade(first)
+        records = self._trading(first, newest)
         sides = {order: self._side(order) for order in amended_takers(records)}
         views = [view for record in records for view in trades(record, sides)]
         return [view for view in views if first <= view.trade <= newest]
@@ -208,63 +171,27 @@ class History:
     def _record_of_order(self, order: int) -> Record | None:
         with self._lock:
             rows = [row for row in self._pending if row.applied.first_order <= order]
-        if rows:
-            return rows[-1].record()
-        found = self._select(
-            "SELECT * FROM entries WHERE first_order <= ? ORDER BY first_order DESC, sequence DESC LIMIT 1",
-            order,
-        )
-        return found[0] if found else None
+        return rows[-1].record() if rows else self._archive.placing(order)
 
     def _touching(self, order: int) -> list[Record]:
-        with self._lock:
-            pending = list(self._pending)
-            written = self._written
-        records = self._select(
-            "SELECT entries.* FROM touches JOIN entries USING (sequence)"
-            " WHERE order_id = ? AND sequence <= ? ORDER BY sequence",
-            order,
-            written,
-        )
-        return records + [row.record() for row in pending if order in touched(row.applied.outcomes)]
+        pending, written = self._now()
+        found = self._archive.touching(order, written)
+        return found + [row.record() for row in pending if order in touched(row.applied.outcomes)]
 
-    def _from_trade(self, first: int) -> list[Record]:
-        with self._lock:
-            pending = list(self._pending)
-            written = self._written
-        records = self._select(
-            "SELECT * FROM entries WHERE sequence <= ?2 AND sequence >= (SELECT sequence FROM entries"
-            " WHERE first_trade <= ?1 ORDER BY first_trade DESC, sequence DESC LIMIT 1) ORDER BY sequence",
-            first,
-            written,
-        )
-        return records + [row.record() for row in pending]
+    def _trading(self, first: int, last: int) -> list[Record]:
+        pending, written = self._now()
+        found = self._archive.trading(first, last, written)
+        return found + [row.record() for row in pending if row.applied.first_trade <= last]
 
     def _backwards(self) -> Iterator[Record]:
-        with self._lock:
-            pending = list(self._pending)
-            written = self._written
+        pending, written = self._now()
         yield from (row.record() for row in reversed(pending))
-        oldest = max(0, written - SCAN_LIMIT)
-        while written > oldest:
-            low = max(oldest, written - PAGE)
-            yield from self._select(
-                "SELECT * FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence DESC",
-                low,
-                written,
-            )
-            written = low
+        yield from self._archive.backwards(written)
 
-    def _select(self, statement: str, *values: int) -> list[Record]:
-        try:
-            with self._reader_lock:
-                rows = self._reader.execute(statement, values).fetchall()
-            return [
-                Record(sequence, time_ns, decode_body(body).groups, _decode_outcomes(outcomes))
-                for sequence, time_ns, _, _, body, outcomes in rows
-            ]
-        except (sqlite3.Error, msgspec.MsgspecError, BadBody) as error:
-            raise HistoryBroken(f"cannot read {self._path}: {error}") from error
+    def _now(self) -> tuple[list[_Row], int]:
+        """Return what is not in the file yet, and the last sequence that is."""
+        with self._lock:
+            return list(self._pending), self._written
 
     # -- writing ----------------------------------------------------------------------------------
 

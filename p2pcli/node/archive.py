@@ -1,0 +1,146 @@
+"""The file that history is kept in: its layout, and every question that is asked of it.
+
+    entries(sequence, time_ns, first_order, first_trade, body, outcomes)
+    touches(order_id, sequence)
+
+``first_order`` and ``first_trade`` are the numbers an entry starts at; ``body`` and ``outcomes`` are the
+bytes that the log and the digest have already made. ``touches`` says which later entries changed an
+order: its maker fills, amends and cancels.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from p2pcli.errors import P2pxError
+from p2pcli.market.events import Outcome
+from p2pcli.node.body import BadBody, decode_body
+from p2pcli.node.record import Record
+
+VERSION = 1
+PAGE = 256  # entries read at once
+SCAN_LIMIT = 100_000  # entries looked through for closed orders
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
+    first_order INTEGER NOT NULL, first_trade INTEGER NOT NULL,
+    body BLOB NOT NULL, outcomes BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_order ON entries (first_order);
+CREATE INDEX IF NOT EXISTS entries_by_trade ON entries (first_trade);
+CREATE TABLE IF NOT EXISTS touches (
+    order_id INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (order_id, sequence)) WITHOUT ROWID;
+"""
+
+_decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
+
+
+class HistoryBroken(P2pxError):
+    """History cannot be written or read; what is in the log is not touched by that."""
+
+    code = "history_broken"
+
+
+class Archive:
+    """Reads one history file, also while its node writes it and after the node is gone. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        """Open an existing file. Raises ``HistoryBroken``."""
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+            )
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            raise HistoryBroken(f"cannot open {path}: {error}") from error
+        if version != VERSION:
+            self._connection.close()
+            raise HistoryBroken(f"{path} has layout {version}, this p2px knows {VERSION}")
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def last(self) -> int:
+        """Return the last sequence in the file, 0 when it is empty."""
+        return int(self._rows("SELECT coalesce(max(sequence), 0) FROM entries")[0][0])
+
+    def sync(self) -> None:
+        """Return once what was committed is on the disk: a checkpoint syncs the WAL, then the file."""
+        self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def after(self, sequence: int) -> Iterator[Record]:
+        """Yield every record after ``sequence``, in order."""
+        while page := self._records(
+            "SELECT * FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, PAGE
+        ):
+            yield from page
+            sequence = page[-1].sequence
+
+    def backwards(self, newest: int) -> Iterator[Record]:
+        """Yield records from ``newest`` down, at most ``SCAN_LIMIT`` of them."""
+        oldest = max(0, newest - SCAN_LIMIT)
+        while newest > oldest:
+            low = max(oldest, newest - PAGE)
+            yield from self._records(
+                "SELECT * FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence DESC",
+                low,
+                newest,
+            )
+            newest = low
+
+    def placing(self, order: int) -> Record | None:
+        """Return the record in which an order was placed, if any order was placed there. O(log n)."""
+        found = self._records(
+            "SELECT * FROM entries WHERE first_order <= ? ORDER BY first_order DESC, sequence DESC LIMIT 1",
+            order,
+        )
+        return found[0] if found else None
+
+    def touching(self, order: int, through: int) -> list[Record]:
+        """Return the records up to ``through`` that changed an order after it was placed."""
+        return self._records(
+            "SELECT entries.* FROM touches JOIN entries USING (sequence)"
+            " WHERE order_id = ? AND sequence <= ? ORDER BY sequence",
+            order,
+            through,
+        )
+
+    def trading(self, first: int, last: int, through: int) -> list[Record]:
+        """Return the records up to ``through`` from the one with trade ``first`` to the one with ``last``."""
+        return self._records(
+            "SELECT * FROM entries WHERE sequence <= ?3 AND first_trade <= ?2 AND sequence >= coalesce("
+            "(SELECT sequence FROM entries WHERE first_trade <= ?1"
+            " ORDER BY first_trade DESC, sequence DESC LIMIT 1), 0) ORDER BY sequence",
+            first,
+            last,
+            through,
+        )
+
+    def _records(self, statement: str, *values: int) -> list[Record]:
+        rows = self._rows(statement, *values)
+        try:
+            return [
+                Record(sequence, time_ns, decode_body(body).groups, _decode_outcomes(outcomes))
+                for sequence, time_ns, _, _, body, outcomes in rows
+            ]
+        except (msgspec.MsgspecError, BadBody) as error:
+            raise HistoryBroken(f"{self.path} is damaged: {error}") from error
+
+    def _rows(self, statement: str, *values: int) -> list[Any]:
+        try:
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise HistoryBroken(f"cannot read {self.path}: {error}") from error
