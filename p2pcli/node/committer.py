@@ -130,8 +130,8 @@ class Committer:
         self._number += 1
         body = Body(VERSION, time_ns, [Group(request.owner, request.commands) for request in requests])
         entry, applied = self._replica.settle(batch, sequence, body)
+        self._answer(requests, applied)  # before the push, whose threads would compete for the interpreter
         self._committed(entry)
-        self._answer(requests, applied)
 
     def _answer(self, requests: list[Pending], applied: Applied) -> None:
         assert len(applied.outcomes) == len(requests), "an own batch is answered group by group"
