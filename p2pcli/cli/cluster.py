@@ -14,6 +14,7 @@ from p2pcli.cli.render.processes import (
     state_words,
     status_lines,
     status_tables,
+    status_title,
 )
 from p2pcli.cli.verbs import Group
 from p2pcli.clock import monotonic
@@ -173,7 +174,9 @@ def status(invocation: Invocation, watch: bool) -> int:
     else:
         if state.state == ClusterState.STOPPED.value:
             raise not_running(invocation.folder.name)
+        screen.lines([status_title(state, screen.paint)])
         for table in status_tables(state):
+            screen.lines([""])
             screen.table(table)
     return {"ready": 0, "stopped": 3}.get(state.state, 1)
 

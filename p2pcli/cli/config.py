@@ -28,7 +28,7 @@ def show(invocation: Invocation, prefix: str, changed: bool) -> None:
     if screen.is_text:
         screen.table(
             Table(
-                columns=(Column("SETTING"), Column("VALUE"), Column("ORIGIN")),
+                columns=(Column("SETTING"), Column("VALUE", wraps=True), Column("ORIGIN", wraps=True)),
                 rows=[
                     (r.key, r.text, Cell(r.origin, "dim" if r.origin == "default" else "own")) for r in rows
                 ],

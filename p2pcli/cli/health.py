@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from time import sleep
 from typing import TYPE_CHECKING
 
+from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.folder import ClusterNotRunning, not_running
 from p2pcli.cluster.report import ChildReport, ClusterReport, ClusterState, State
@@ -28,8 +29,8 @@ def cluster_status(invocation: "Invocation") -> ClusterStatus:
         with Control(invocation.folder) as control:
             report = control.report()
     except ClusterNotRunning:
-        return status_of(_stopped(invocation), {})
-    return status_of(report, node_answers(invocation, report))
+        return status_of(_stopped(invocation), {}, monotonic())
+    return status_of(report, node_answers(invocation, report), monotonic())
 
 
 def watched_status(invocation: "Invocation", control: Control) -> Iterator[ClusterStatus]:
@@ -39,7 +40,7 @@ def watched_status(invocation: "Invocation", control: Control) -> Iterator[Clust
             report = control.report()
         except ClusterNotRunning:
             return
-        yield status_of(report, node_answers(invocation, report))
+        yield status_of(report, node_answers(invocation, report), monotonic())
         sleep(WATCH_S)
 
 

@@ -10,11 +10,13 @@ from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render import orders as render
 from p2pcli.cli.render.documents import order_document
+from p2pcli.cli.render.refusals import CommandRefused, not_open
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import (
     SELF_TRADES,
     TIFS,
+    BadOrder,
     check_client_id,
     check_grammar,
     market_named,
@@ -150,16 +152,18 @@ def amend(invocation: Invocation, order_id: str, text: str, node: str | None) ->
     """
     parse_order_name(order_id)
     check_grammar(text)
-    owner = ""
-    if node is None:
-        with reach(invocation) as client:
-            instrument, number = order_named(client.instruments, order_id)
-            owner = client.order(instrument.symbol, number).owner
-    with Trader(invocation, node, owner) as trader:
-        instrument, number = order_named(trader.client.instruments, order_id)
-        lots, ticks = instrument.quantity_at_price(text)
-        command = Amend(order=number, quantity=lots, price=ticks, command_id=new_id())
-        carried = trader.carry_out(instrument, command)
+    with reach(invocation, node) as client:
+        instrument, number = order_named(client.instruments, order_id)
+        former = client.order(instrument.symbol, number)
+    lots, ticks = instrument.quantity_at_price(text)
+    if not ticks:
+        raise BadOrder("an amended order rests, so it needs a price", hint="p2px order amend 1042 0.7@29950")
+    command = Amend(order=number, quantity=lots, price=ticks, command_id=new_id())
+    with Trader(invocation, client.node, "" if node else former.owner) as trader:
+        try:
+            carried = trader.carry_out(instrument, command)
+        except CommandRefused as error:
+            raise not_open(instrument, former, trader.owner) or error from None
         view = trader.client.order(instrument.symbol, number)
     amended = carried.outcome
     assert isinstance(amended, Amended), f"an amend was answered with {amended}"

@@ -11,7 +11,7 @@ from p2pcli.cli.options import complete_open_orders, market_option, node_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.documents import cancelled_document
 from p2pcli.cli.render.orders import cancelled_line
-from p2pcli.cli.render.refusals import CommandRefused
+from p2pcli.cli.render.refusals import CommandRefused, not_open
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import market_named, order_named
@@ -19,21 +19,8 @@ from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.commands import Cancel, CancelAll, Side
 from p2pcli.market.events import Cancelled, CancelledAll
 from p2pcli.market.instrument import Instrument, parse_order_name
-from p2pcli.market.views import OrderView
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.roaming import new_id
-
-
-class OrderClosed(CommandRefused):
-    """The order left the book before."""
-
-    code = "order_closed"
-
-
-class ForeignOrder(CommandRefused):
-    """The order belongs to another owner (rule M8)."""
-
-    code = "foreign_order"
 
 
 @click.command(
@@ -112,22 +99,9 @@ def _cancel_one(invocation: Invocation, client: ExchangeClient, name: str, node:
         try:
             outcome = trader.carry_out(instrument, command).outcome
         except CommandRefused as error:
-            raise (_why_not(instrument, view, trader.owner) or error) from error
+            raise not_open(instrument, view, trader.owner) or error from None
     assert isinstance(outcome, Cancelled), f"a cancel was answered with {outcome}"
     return Gone(instrument, view.owner, outcome.order, outcome.remaining)
-
-
-def _why_not(instrument: Instrument, view: OrderView, owner: str) -> CommandRefused | None:
-    """Return what the market may not tell, because foreign and closed orders look alike to it (M8)."""
-    name = instrument.order_name(view.order)
-    if view.owner != owner:
-        return ForeignOrder(
-            f"order {name} belongs to {view.owner}, not to {owner}",
-            hint=f"p2px order cancel {name} --node {view.owner}",
-        )
-    if view.status.is_open:
-        return None
-    return OrderClosed(f"order {name} is already {view.status.name.lower()}", hint=f"p2px order show {name}")
 
 
 def _cancel_all(

@@ -158,7 +158,7 @@ def show(invocation: Invocation, at: Sequence[str]) -> None:
         )
     screen.table(
         Table(
-            columns=(Column("NAME"), Column("ADDRESSES")),
+            columns=(Column("NAME"), Column("ADDRESSES", wraps=True)),
             rows=[(name, "  ".join(found) or "-") for name, found in announced.items()],
         )
     )

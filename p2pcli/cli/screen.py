@@ -65,9 +65,9 @@ class Screen:
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines of text on stdout."""
-        text = "\n".join(lines)
-        if text:
-            print(text)
+        shown = list(lines)
+        if shown:
+            print("\n".join(shown))
 
     def table(self, table: "Table") -> None:
         """Print a table: rich on a terminal, aligned columns elsewhere, a message when it has no rows."""

@@ -12,28 +12,24 @@ def markets_table(rows: Sequence[tuple[Instrument, MarketStatus, DayView]]) -> T
     return Table(
         columns=(
             Column("MARKET"),
-            Column("TICK", right=True),
-            Column("LOT", right=True),
+            Column("STATE", wraps=True),
             Column("LAST", right=True),
             Column("24H HIGH", right=True),
             Column("24H LOW", right=True),
-            Column("24H VOLUME", right=True),
-            Column("OPEN ORDERS", right=True),
-            Column("TRADES", right=True),
-            Column("STATE"),
+            Column("24H VOL", right=True),
+            Column("TICK", right=True),
+            Column("LOT", right=True),
         ),
         rows=[
             (
                 instrument.symbol,
-                instrument.price_text(1),
-                instrument.quantity_text(1),
+                state_cell(state),
                 price_or_dash(instrument, state.last_price),
                 price_or_dash(instrument, day.high),
                 price_or_dash(instrument, day.low),
                 instrument.quantity_text(day.volume),
-                str(state.open_orders),
-                str(state.trades),
-                state_cell(state),
+                instrument.price_text(1),
+                instrument.quantity_text(1),
             )
             for instrument, state, day in rows
         ],

@@ -35,7 +35,7 @@ def node_markets(status: NodeStatus, instruments: Mapping[str, Instrument]) -> T
             Column("OPEN ORDERS", right=True),
             Column("TRADES", right=True),
             Column("LAST", right=True),
-            Column("STATE"),
+            Column("STATE", wraps=True),
         ),
         rows=[
             (

@@ -168,7 +168,7 @@ def orders_table(rows: Sequence[tuple[Instrument, OrderView]]) -> Table:
             Column("SIDE"),
             Column("MARKET"),
             Column("PRICE", right=True),
-            Column("QUANTITY", right=True),
+            Column("QTY", right=True),
             Column("FILLED", right=True),
             Column("STATUS"),
             Column("TIF"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from p2pcli.cli.render.ink import Paint, harmless, plain
+from p2pcli.cli.render.ink import Paint, plain
 from p2pcli.cli.render.quantities import age
 from p2pcli.cli.render.table import Cell, Column, Table, aligned
 from p2pcli.cluster.report import ClusterReport, State
@@ -57,10 +57,10 @@ def processes_table(report: ClusterReport, now: float) -> Table:
         Column("KIND"),
         Column("STATE"),
         Column("PID", right=True),
-        Column("ADDRESS"),
+        Column("ADDRESS", wraps=True),
         Column("UPTIME", right=True),
         Column("RESTARTS", right=True),
-        Column("LAST ERROR"),
+        Column("LAST ERROR", wraps=True),
     )
     if not any(child.last_error for child in report.children):
         return Table(columns[:-1], [row[:-1] for row in rows])
@@ -91,8 +91,8 @@ def status_tables(status: ClusterStatus) -> list[Table]:
             Column("NODE"),
             Column("STATE"),
             Column("ADDRESS"),
-            Column("SEQUENCE", right=True),
-            Column("DIGEST"),
+            Column("SEQUENCE", right=True, wraps=True),
+            Column("DIGEST", wraps=True),
             Column("OPEN", right=True),
             Column("TRADES", right=True),
             Column("RESTARTS", right=True),
@@ -152,16 +152,15 @@ def status_lines(status: ClusterStatus, paint: Paint = plain) -> list[str]:
 def clusters_table(rows: Sequence[tuple[str, str, str]]) -> Table:
     """Return one row a cluster: name, state, folder."""
     return Table(
-        columns=(Column("CLUSTER"), Column("STATE"), Column("FOLDER")),
+        columns=(Column("CLUSTER"), Column("STATE"), Column("FOLDER", wraps=True)),
         rows=[(name, state_cell(state), folder) for name, state, folder in rows],
         empty="no clusters yet: p2px cluster up -n 3 makes one",
     )
 
 
 def _addresses(addresses: Mapping[str, str]) -> str:
-    if len(addresses) == 1:
-        return next(iter(addresses.values()))
-    return " ".join(f"{name} {harmless(address)}" for name, address in addresses.items()) or "-"
+    known = [addresses[kind] for kind in ("rpc", "http", "dht") if kind in addresses]
+    return "  ".join(known) or "-"
 
 
 def _by_market(values: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Amend, Cancel, Command, Place, Side
 from p2pcli.market.events import Reason, Refused
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import OrderView
 
 
 class CommandRefused(P2pxError):
@@ -13,10 +14,38 @@ class CommandRefused(P2pxError):
     code = "refused"
 
 
+class OrderClosed(CommandRefused):
+    """The order left the book before."""
+
+    code = "order_closed"
+
+
+class ForeignOrder(CommandRefused):
+    """The order belongs to another owner (rule M8)."""
+
+    code = "foreign_order"
+
+
 def refusal(instrument: Instrument, command: Command, refused: Refused, owner: str) -> CommandRefused:
     """Return the refusal as an error that says what was asked, what stood against it and what to do."""
     message, hint = _words(instrument, command, refused, harmless(owner))
     return CommandRefused(message, hint=hint)
+
+
+def not_open(instrument: Instrument, view: OrderView, owner: str) -> CommandRefused | None:
+    """Return why ``owner`` cannot change this order; None when that is not to be seen from it.
+
+    The market itself may not tell: to it foreign, closed and unknown orders look alike (M8).
+    """
+    name = instrument.order_name(view.order)
+    if view.owner != owner:
+        return ForeignOrder(
+            f"order {name} belongs to {harmless(view.owner)}, not to {harmless(owner)}",
+            hint=f"leave --node out, or say --node {harmless(view.owner)}",
+        )
+    if view.status.is_open:
+        return None
+    return OrderClosed(f"order {name} is already {view.status.name.lower()}", hint=f"p2px order show {name}")
 
 
 def _words(instrument: Instrument, command: Command, refused: Refused, owner: str) -> tuple[str, str | None]:

@@ -10,10 +10,11 @@ GAP = "  "
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column's title; numbers stand to the right so that their points line up."""
+    """A column's title; numbers stand to the right, so that their digits line up."""
 
     title: str
     right: bool = False
+    wraps: bool = False  # on a narrow terminal, between words
 
 
 class Cell(msgspec.Struct, frozen=True):
