@@ -9,7 +9,7 @@ it is full (addresses or bytes), so memory is bounded whatever is announced: the
 import random
 from itertools import chain
 
-_ADDRESS_COST = 120  # bytes that an address costs beside its name; measured with tracemalloc
+_NAME_COST, _PEER_COST = 260, 70  # bytes that a name costs beside its own, and an address (tracemalloc)
 MAX_BYTES = 4 << 20  # of one generation: names are up to 8 KiB long
 
 
@@ -32,11 +32,11 @@ class Announced:
         peers = self._fresh.get(key)
         if peers is None:
             peers = self._fresh[key] = {}
-            self._bytes += len(key) + _ADDRESS_COST
+            self._bytes += len(key) + _NAME_COST
         if peer not in peers:
             peers[peer] = None
             self._peers += 1
-            self._bytes += _ADDRESS_COST
+            self._bytes += _PEER_COST
             if self._peers > self._max_peers or self._bytes > MAX_BYTES:
                 self._turn()
 

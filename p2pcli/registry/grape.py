@@ -41,6 +41,7 @@ _NOT_BYTES = (
     "The first argument must be of type string or an instance of Buffer, ArrayBuffer, or Array or an "
     "Array-like Object. Received "
 )
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _UNDEFINED: Any = type(
     "Undefined", (), {"__bool__": lambda self: False, "__repr__": lambda self: "undefined"}
 )()
@@ -181,13 +182,16 @@ def _get(data: Any) -> Request:
 def _parse(text: str) -> Any:
     """Return the JSON value in ``text``, or ``_UNDEFINED`` when it is none."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):  # 8,000 brackets fit a body
         return _UNDEFINED
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _string_or_bytes(value: Any, hexadecimal: bool = False) -> bytes:
@@ -306,4 +310,4 @@ def _utf8(text: str) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")

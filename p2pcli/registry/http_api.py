@@ -100,7 +100,8 @@ class HttpApi:
             assert request is not None
             connection.ticket, connection.request = 0, None
             keep = request.head.keep_alive and not connection.ended
-            if self._send(connection, status, body, keep, request.method == b"HEAD", now):
+            sent = self._send(connection, status, body, keep, request.method == b"HEAD", now)
+            if sent and not connection.reader.idle:
                 self._take_requests(connection, now)
 
     def tick(self, now: float) -> None:

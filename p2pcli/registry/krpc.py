@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from p2pcli.errors import P2pxError
-from p2pcli.registry.bencode import Encodable, NotBencode, Value, decode, encode
+from p2pcli.registry.bencode import NotBencode, Value, decode, encode
 
 MAX_PACKET = 65_507  # bytes; the most that fits a UDP datagram
 MAX_TRANSACTION = 32  # bytes that are echoed; real ones have 2 or 4
@@ -99,11 +99,27 @@ def query(transaction: bytes, method: bytes, arguments: bytes) -> bytes:
     return b"d1:a%b1:q%d:%b1:t%d:%b1:y1:qe" % (arguments, len(method), method, len(transaction), transaction)
 
 
-def reply(transaction: bytes | None, values: Mapping[bytes, Encodable]) -> bytes:
-    """Return a reply's packet."""
+def announce_arguments(node_id: bytes, key: bytes, port: int, token: bytes) -> bytes:
+    """Return the encoded arguments of ``announce_peer``.
+
+    Written out because a busy member encodes little else: 0.7 us instead of 6 for the general way.
+    """
+    return b"d2:id%d:%b12:implied_porti0e9:info_hash%d:%b4:porti%de5:token%d:%be" % (
+        len(node_id),
+        node_id,
+        len(key),
+        key,
+        port,
+        len(token),
+        token,
+    )
+
+
+def reply(transaction: bytes | None, values: bytes) -> bytes:
+    """Return a reply's packet; ``values`` is their encoded dict."""
     if transaction is None:
-        return b"d1:r%b1:y1:re" % encode(values)
-    return b"d1:r%b1:t%d:%b1:y1:re" % (encode(values), len(transaction), transaction)
+        return b"d1:r%b1:y1:re" % values
+    return b"d1:r%b1:t%d:%b1:y1:re" % (values, len(transaction), transaction)
 
 
 def refusal(transaction: bytes | None, code: int, text: str) -> bytes:

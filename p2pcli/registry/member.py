@@ -6,7 +6,7 @@
     b"svc" (get_peers), unless its tokens are remembered outbox: packets to send                   <- queries,
     each at most twice receive(packet, source)                   -> replies to others; their replies to us:
     contacts, tokens tick() at wake_at()                       -> repeats, timeouts, waiting that ends, upkeep
-    answers: (ticket, Announced(1))           <- the store queries were acknowledged
+    take_answers(): (ticket, Announced(1))    <- the store queries were acknowledged
 
 Where this differs from a real Grape, on purpose: it waits less for the silent (``lookup``), looks up again
 when remembered tokens turn out stale, forgets them when contacts come or go (``remembered``), limits what
@@ -60,7 +60,7 @@ class MemberSettings:
 
 
 class Member:
-    """A DHT node. The shell drains ``outbox``, (packet, address), and ``answers``, (ticket, answer)."""
+    """A DHT node. The shell drains ``outbox``, (packet, address), and takes the answers."""
 
     def __init__(
         self,
@@ -99,15 +99,24 @@ class Member:
             self._queries,
             self._chance,
         )
-        self.answers: list[tuple[int, Answer]] = self._tasks.answers
         self._now = now
         self._sweep_at = now
         self._upkeep_at = now
         self._upkeep_s = _FIRST_UPKEEP_S
 
     def request(self, ticket: int, request: Request, now: float) -> None:
-        """Start ``request``; its answer comes, perhaps at once, in ``answers`` under ``ticket``."""
+        """Start ``request``; ``take_answers`` gives its answer, perhaps at once, under ``ticket``."""
         self._tasks.start(ticket, request, now)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether ``take_answers`` has something to give."""
+        return bool(self._tasks.answers)
+
+    def take_answers(self) -> list[tuple[int, Answer]]:
+        """Return the (ticket, answer) pairs since the last call, in the order they came about."""
+        answers, self._tasks.answers = self._tasks.answers, []
+        return answers
 
     def receive(self, packet: bytes, source: Address, now: float) -> None:
         """Take a packet. Whatever is wrong with it, nothing happens."""
@@ -125,6 +134,7 @@ class Member:
         pending = self._queries.answered(message.transaction, source)
         if pending is None:
             return
+        source = pending.address  # equal, but shared with the table: tokens are remembered by the thousand
         self._silence.heard(source)
         self._door.answered(source, now)
         task = pending.purpose

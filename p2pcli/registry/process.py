@@ -20,6 +20,7 @@ from p2pcli.registry.compact import Address, is_ipv4, parse_address
 from p2pcli.registry.http1 import Request
 from p2pcli.registry.http_api import HttpApi
 from p2pcli.registry.member import Member, MemberSettings
+from p2pcli.registry.operations import Answer
 from p2pcli.registry.udp import UdpSocket, address_towards
 
 _FAREWELL_S = 0.5  # for requests under way when the member is told to stop
@@ -143,13 +144,15 @@ class _Loop:
         member, api = self._member, self._api
         member.tick(now)
         api.tick(now)
-        while api.requests or member.answers:
+        while api.requests or member.has_answers:
             # A reply can free the next request of its connection, and a request can be answered at once.
             while api.requests:
                 self._start(*api.requests.popleft(), now)
-            while member.answers:
-                ticket, answer = member.answers.pop()
-                api.reply(ticket, *grape.say(answer), now)
+            said: Answer | None = None
+            for ticket, answer in member.take_answers():
+                if answer is not said:  # one lookup answers everybody who waited for it
+                    said, (status, body) = answer, grape.say(answer)
+                api.reply(ticket, status, body, now)
         self._dht.send(member.outbox)
 
     def _start(self, ticket: int, request: Request, now: float) -> None:

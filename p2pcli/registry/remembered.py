@@ -7,7 +7,7 @@ from typing import TypeAlias
 from p2pcli.registry.compact import Address
 
 KEPT_S = 60.0  # real Grapes: 300, so that members who joined meanwhile get no announces for minutes
-_MAX_TOKENS = 20_000  # of all keys together; about 250 bytes each
+_MAX_TOKENS = 10_000  # of all keys together; 360 bytes each (tracemalloc)
 _LONG_KEY = 64
 
 TokenHolders: TypeAlias = list[tuple[Address, bytes]]  # closest first

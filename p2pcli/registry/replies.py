@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from p2pcli.registry import krpc
 from p2pcli.registry.announced import Announced
-from p2pcli.registry.bencode import Encodable, Value
+from p2pcli.registry.bencode import Encodable, Value, encode
 from p2pcli.registry.compact import CONTACT_BYTES, Address, Contact, pack_contacts, pack_peer
 from p2pcli.registry.items import KEY_BYTES, MAX_SALT, Item, ItemRefused, ItemStore
 from p2pcli.registry.krpc import Query, bytes_of, integer_of
@@ -40,6 +40,9 @@ class Replies:
         self._items = items
         self._tokens = tokens
         self._chance = chance
+        self._own = encode({b"id": own_id})
+        with_token = {b"id": own_id, b"token": tokens.give("", 0.0)}
+        self._base = len(krpc.reply(b"", encode(with_token))) + _LIST_BYTES
 
     def reply(self, query: Query, source: Address, room: int, now: float, wall_s: float) -> bytes | None:
         """Return the reply's packet, or None for silence.
@@ -49,7 +52,7 @@ class Replies:
         """
         match query.method:
             case b"ping":
-                return krpc.reply(query.transaction, {b"id": self._own_id})
+                return krpc.reply(query.transaction, self._own)
             case b"find_node":
                 return self._find_node(query, room)
             case b"get_peers":
@@ -85,12 +88,11 @@ class Replies:
             peers = [peer for peer in peers if peer[0] != 127]
         if not peers:
             return self._with_nodes(query, values, key, room)
-        base = len(krpc.reply(query.transaction, values)) + _LIST_BYTES
-        count = max(1, min(MAX_VALUES, (room - base) // _VALUE_BYTES))
+        count = max(1, self._fitting(query, room, _VALUE_BYTES, MAX_VALUES))
         if len(peers) > count:
             peers = self._chance.sample(peers, count)
         values[b"values"] = list(peers)
-        return krpc.reply(query.transaction, values)
+        return krpc.reply(query.transaction, encode(values))
 
     def _announce_peer(self, query: Query, source: Address, now: float, wall_s: float) -> bytes | None:
         host, source_port = source
@@ -102,7 +104,7 @@ class Replies:
             text = "cannot `announce_peer` with bad token"
             return krpc.refusal(query.transaction, krpc.PROTOCOL, text)
         self._peers.add(key, pack_peer((host, port)), now)
-        return krpc.reply(query.transaction, {b"id": self._own_id})
+        return krpc.reply(query.transaction, self._own)
 
     def _get(self, query: Query, source: Address, room: int, wall_s: float) -> bytes | None:
         target = bytes_of(query.arguments, b"target")
@@ -115,7 +117,7 @@ class Replies:
         extra: dict[bytes, Encodable] = (
             {b"k": item.k, b"seq": item.seq, b"sig": item.sig} if item.mutable else {}
         )
-        return krpc.reply(query.transaction, {**values, **extra, b"v": item.v})
+        return krpc.reply(query.transaction, encode({**values, **extra, b"v": item.v}))
 
     def _put(self, query: Query, source: Address, wall_s: float) -> bytes | None:
         arguments = query.arguments
@@ -136,13 +138,16 @@ class Replies:
             self._items.put(item, integer_of(arguments, b"cas"))
         except ItemRefused as refused:
             return krpc.refusal(query.transaction, refused.number, refused.message)
-        return krpc.reply(query.transaction, {b"id": self._own_id})
+        return krpc.reply(query.transaction, self._own)
 
     def _with_nodes(self, query: Query, values: dict[bytes, Encodable], key: bytes, room: int) -> bytes:
-        base = len(krpc.reply(query.transaction, values)) + _LIST_BYTES
-        count = max(0, min(K, (room - base) // CONTACT_BYTES))
+        count = self._fitting(query, room, CONTACT_BYTES, K)
         values[b"nodes"] = pack_contacts(self._nearest(key, count))
-        return krpc.reply(query.transaction, values)
+        return krpc.reply(query.transaction, encode(values))
+
+    def _fitting(self, query: Query, room: int, size: int, most: int) -> int:
+        """Return how many entries of ``size`` bytes fit a reply beside id and token, at most ``most``."""
+        return max(0, min(most, (room - self._base - len(query.transaction or b"")) // size))
 
 
 def item_of(values: dict[bytes, Value], v: Value, salt: bytes, sender: bytes) -> Item | None:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from p2pcli.registry import krpc
 from p2pcli.registry.announced import Announced as AnnouncedPeers
 from p2pcli.registry.bencode import Encodable, encode
 from p2pcli.registry.compact import (
@@ -222,10 +223,11 @@ class Tasks:
         holders = search.holders()
         if search.method != b"find_node":
             self._tokens.keep(key, holders, self._table.version, now)
+        peers = self._peers_of(key, now) if search.method == b"get_peers" else Peers([])
         for ticket, request in search.waiting:
             match request:
                 case Find():
-                    self._answer(ticket, self._peers_of(key, now))
+                    self._answer(ticket, peers)
                 case Get(target):
                     self._answer(ticket, search.answer(request, self._items.get(target), self._own_id))
                 case Announce() | Put():
@@ -266,30 +268,25 @@ class Tasks:
             return
         storing = Storing(ticket, request, fresh, now, {address for address, _ in holders})
         self._stores[ticket] = storing
-        method, arguments = self._store_arguments(request)
         for address, token in holders:
-            arguments[b"token"] = token
-            if not self._queries.send(address, method, encode(arguments), storing, now):
+            if isinstance(request, Announce):
+                method = b"announce_peer"
+                arguments = krpc.announce_arguments(self._own_id, request.key, request.port, token)
+            else:
+                method, arguments = b"put", self._put_arguments(request, token)
+            if not self._queries.send(address, method, arguments, storing, now):
                 self._acknowledge(storing, address, now)
 
-    def _store_arguments(self, request: Announce | Put) -> tuple[bytes, dict[bytes, Encodable]]:
-        if isinstance(request, Announce):
-            announce: dict[bytes, Encodable] = {
-                b"id": self._own_id,
-                b"implied_port": 0,
-                b"info_hash": request.key,
-                b"port": request.port,
-            }
-            return b"announce_peer", announce
+    def _put_arguments(self, request: Put, token: bytes) -> bytes:
         item = request.item
-        put: dict[bytes, Encodable] = {b"id": self._own_id, b"v": item.v}
+        arguments: dict[bytes, Encodable] = {b"id": self._own_id, b"token": token, b"v": item.v}
         if item.mutable:
-            put |= {b"k": item.k, b"seq": item.seq, b"sig": item.sig}
+            arguments |= {b"k": item.k, b"seq": item.seq, b"sig": item.sig}
             if item.salt:
-                put[b"salt"] = item.salt
+                arguments[b"salt"] = item.salt
             if request.cas is not None:
-                put[b"cas"] = request.cas
-        return b"put", put
+                arguments[b"cas"] = request.cas
+        return encode(arguments)
 
     def _acknowledge(self, storing: Storing, source: Address, now: float) -> None:
         storing.unanswered.discard(source)
