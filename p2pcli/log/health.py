@@ -47,14 +47,13 @@ class Health:
 
     def failure(self, error: sqlite3.Error) -> P2pxError:
         """Return what ``error`` means outside a commit, and give up unless it is harmless."""
-        # Python's own errors carry no code; the one to expect is text that is not UTF-8.
-        match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:
+        if is_damage(error):
+            return self.corrupt(0, f"log.db is damaged: {error}")
+        match _code(error) & 0xFF:
             case sqlite3.SQLITE_FULL:
                 return LogFull(f"log {self._folder}: the disk is full", hint="free some space on this disk")
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Unavailable(f"log {self._folder}: another program holds a lock on log.db: {error}")
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                return self.corrupt(0, f"log.db is damaged: {error}")
         self.give_up(f"the disk failed: {error}")
         return self._as_broken(f"the disk failed: {error}")
 
@@ -74,5 +73,16 @@ class Health:
 
 def is_full(error: sqlite3.Error) -> bool:
     """Return whether ``error`` is about space: for the database, its WAL or the index they share."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+    return _code(error) & 0xFF == sqlite3.SQLITE_FULL or _code(error) == sqlite3.SQLITE_IOERR_SHMSIZE
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether ``error`` says that the bytes of the file make no sense."""
+    return _code(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _code(error: sqlite3.Error) -> int:
+    # Python's own errors carry no code: text that is not UTF-8 is one, a connection closed meanwhile another.
+    own = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else sqlite3.SQLITE_MISUSE
+    code: int = getattr(error, "sqlite_errorcode", own)
+    return code

@@ -11,8 +11,8 @@ from typing import Final
 
 from p2pcli.log.chain import GENESIS
 from p2pcli.log.check import Problem, first_problem
-from p2pcli.log.entry import MAX_READ, Batch, Corrupt, Entry, Trimmed
-from p2pcli.log.health import Health
+from p2pcli.log.entry import MAX_READ, Batch, Entry, Trimmed
+from p2pcli.log.health import Health, is_damage
 
 _READ: Final = """
     SELECT sequence, producer, epoch, number, body, chain FROM batch
@@ -57,9 +57,10 @@ class Rows:
                 chain = self._chain_before(after, found)
                 problem = first_problem(found, after, chain) or problem
             if problem is not None:
-                found = found[: max(problem.sequence - after - 1, 0)]
-                if not found:
+                limit = min(limit, problem.sequence - after - 1)
+                if limit <= 0:
                     raise self._health.corrupt(*problem)
+            del found[limit:]
             if found:
                 self._seen = (found[-1].sequence, found[-1].chain)
             return found
@@ -84,9 +85,8 @@ class Rows:
                     break
                 found.append(entry)
         except sqlite3.Error as error:
-            failure = self._health.failure(error)
-            if not isinstance(failure, Corrupt):
-                raise failure from error
+            if not is_damage(error):
+                raise self._health.failure(error) from error
             expected = found[-1].sequence + 1 if found else max(after, 1)
             return found, Problem(expected, f"cannot be read: {error}")
         finally:

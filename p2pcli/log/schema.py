@@ -19,7 +19,7 @@ from p2pcli.log.entry import Corrupt, Unavailable
 FORMAT_VERSION = 1
 
 _APPLICATION_ID = 0x70327078  # "p2px"
-_BUSY_MS = 5_000  # for the moments in which another connection recovers the WAL; writers pass two doors first
+_BUSY_MS = 2_000  # for moments in which another connection recovers the WAL; writers pass two doors first
 _WAL_KEEP_BYTES = 32 << 20  # a WAL that grew behind a paused reader is cut back to this
 _FULL, _OFF = 2, 0  # values of PRAGMA synchronous
 

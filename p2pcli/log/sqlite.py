@@ -92,6 +92,7 @@ class SqliteLog:
     def append(self, batch: Batch, timeout: float) -> int:
         """Make the batch durable and return its sequence: one fsync, besides the wait for other writers."""
         check_batch(batch)
+        self._health.check()
         sequence = self._doors.inside(partial(self._commit, batch), timeout)
         self._bell.ring()
         return sequence

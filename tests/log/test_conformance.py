@@ -1,0 +1,274 @@
+"""What every engine of the log promises, whichever it is: facts, and a naive twin.
+
+A new engine joins by one line in ENGINES: how to open a log that lives in (or is named after) a folder.
+"""
+
+import threading
+from itertools import count
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from p2pcli.log.chain import GENESIS, link
+from p2pcli.log.check import first_problem
+from p2pcli.log.entry import MAX_BODY, MAX_READ, BadBatch, Batch, Broken, Corrupt, Entry, Trimmed
+from p2pcli.log.sqlite import SqliteLog
+
+ENGINES = {"sqlite": SqliteLog}
+TIMEOUT_S = 30
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(request):
+    return ENGINES[request.param]
+
+
+@pytest.fixture
+def opened(engine, tmp_path):
+    """Open the same log as often as wanted; each opening is a process of its own to the engine."""
+    logs = []
+
+    def open_log():
+        logs.append(engine(tmp_path / "log"))
+        return logs[-1]
+
+    yield open_log
+    for log in logs:
+        log.close()
+
+
+def appended(log, bodies, producer="c1", epoch=1):
+    for number, body in enumerate(bodies, 1):
+        log.append(Batch(producer, epoch, number, body), TIMEOUT_S)
+
+
+class Twin(RuleBasedStateMachine):
+    """Two handles on one log beside a list of entries, through the same operations."""
+
+    make_engine = None  # set by the test
+    folders = None
+
+    @initialize()
+    def open(self):
+        self.folder = next(self.folders)
+        self.logs = [self.make_engine(self.folder), self.make_engine(self.folder)]
+        self.entries = []
+        self.first = 1
+        self.numbers = {"a": 0, "b": 0}
+
+    @rule(which=st.integers(0, 1), producer=st.sampled_from("ab"), body=st.binary(max_size=3))
+    def append(self, which, producer, body):
+        self.numbers[producer] += 1
+        batch = Batch(producer, 1, self.numbers[producer], body)
+        sequence = self.logs[which].append(batch, TIMEOUT_S)
+        chain = link(self.entries[-1].chain if self.entries else GENESIS, batch)
+        self.entries.append(Entry(len(self.entries) + 1, batch, chain))
+        assert sequence == len(self.entries)
+
+    @rule(which=st.integers(0, 1), back=st.integers(1, 5))
+    def append_again(self, which, back):
+        sequence = len(self.entries) - back + 1
+        if sequence >= self.first:
+            assert self.logs[which].append(self.entries[sequence - 1].batch, TIMEOUT_S) == sequence
+
+    @rule(which=st.integers(0, 1), after=st.integers(0, 20), limit=st.integers(1, 5))
+    def read(self, which, after, limit):
+        after = min(after, len(self.entries))
+        if after + 1 < self.first:
+            with pytest.raises(Trimmed) as caught:
+                self.logs[which].read(after, limit)
+            assert caught.value.first == self.first
+        else:
+            assert self.logs[which].read(after, limit) == self.entries[after : after + limit]
+
+    @rule(which=st.integers(0, 1), before=st.integers(0, 20))
+    def trim(self, which, before):
+        self.logs[which].trim(before)
+        kept = self.logs[which].first()
+        assert self.first <= kept <= max(self.first, min(before, len(self.entries)))
+        self.first = kept
+
+    @rule(which=st.integers(0, 1))
+    def reopen(self, which):
+        self.logs[which].close()
+        self.logs[which] = self.make_engine(self.folder)
+
+    @rule(which=st.integers(0, 1), after=st.integers(0, 20))
+    def wait(self, which, after):
+        assert self.logs[which].wait(after, 0) or len(self.entries) <= after
+
+    @invariant()
+    def both_ends_agree(self):
+        for log in getattr(self, "logs", []):
+            assert log.last() == len(self.entries)
+            assert log.first() == self.first
+
+    def teardown(self):
+        for log in getattr(self, "logs", []):
+            log.close()
+
+
+def test_the_log_behaves_as_a_list(engine, tmp_path):
+    class ThisTwin(Twin):
+        make_engine = staticmethod(engine)
+        folders = (tmp_path / str(number) for number in count())
+
+    run_state_machine_as_test(ThisTwin)
+
+
+def test_a_new_log_is_empty(opened):
+    log = opened()
+    assert (log.first(), log.last(), log.read(0, 10)) == (1, 0, [])
+    assert not log.wait(0, 0)
+
+
+def test_an_appended_batch_is_read_by_every_handle(opened):
+    one, other = opened(), opened()
+    batch = Batch("client1", 5, 1, b"\x00\xff")
+    assert one.append(batch, TIMEOUT_S) == 1
+    assert other.read(0, 10) == [Entry(1, batch, link(GENESIS, batch))]
+
+
+def test_the_largest_batch_fits(opened):
+    log = opened()
+    batch = Batch("é" * 32, 2**63 - 1, 2**63 - 1, b"\xff" * MAX_BODY)
+    log.append(batch, TIMEOUT_S)
+    assert log.read(0, 1)[0].batch == batch
+
+
+def test_a_batch_beyond_the_limits_is_refused_and_leaves_the_log_usable(opened):
+    log = opened()
+    with pytest.raises(BadBatch):
+        log.append(Batch("c1", 1, 1, bytes(MAX_BODY + 1)), TIMEOUT_S)
+    assert log.append(Batch("c1", 1, 1, b""), TIMEOUT_S) == 1
+
+
+def test_a_repeated_batch_keeps_its_sequence(opened):
+    log = opened()
+    appended(log, [b"1", b"2", b"3"])
+    assert log.append(Batch("c1", 1, 2, b"2"), TIMEOUT_S) == 2
+    assert opened().append(Batch("c1", 1, 1, b"1"), TIMEOUT_S) == 1
+    assert log.last() == 3
+
+
+def test_producers_and_epochs_number_by_themselves(opened):
+    log = opened()
+    keys = [("c1", 1), ("c2", 1), ("c1", 2), ("c1", 0)]
+    assert [log.append(Batch(name, epoch, 1, b""), TIMEOUT_S) for name, epoch in keys] == [1, 2, 3, 4]
+
+
+def test_another_body_under_a_used_key_is_refused(opened):
+    log = opened()
+    appended(log, [b"one"])
+    with pytest.raises(BadBatch, match="entry 1"):
+        log.append(Batch("c1", 1, 1, b"two"), TIMEOUT_S)
+    assert log.last() == 1
+
+
+def test_a_read_returns_no_more_than_its_bytes_and_at_least_one(opened):
+    log = opened()
+    appended(log, [bytes(MAX_BODY)] * (MAX_READ // MAX_BODY + 2))
+    assert len(log.read(0, 1000)) == MAX_READ // MAX_BODY
+    assert len(log.read(MAX_READ // MAX_BODY, 1000)) == 2
+
+
+def test_reading_past_the_last_entry_means_that_entries_are_gone(opened):
+    log = opened()
+    appended(log, [b"1", b"2"])
+    with pytest.raises(Corrupt) as caught:
+        log.read(3, 1)
+    assert caught.value.sequence == 3
+
+
+def test_a_run_from_the_middle_follows_from_what_was_before(opened):
+    log = opened()
+    appended(log, [b"%d" % number for number in range(20)])
+    before = log.read(9, 1)[0]
+    assert first_problem(opened().read(10, 100), after=10, chain=before.chain) is None
+
+
+def test_trimming_never_restarts_the_numbers(opened):
+    log = opened()
+    appended(log, [b"1", b"2", b"3"])
+    log.trim(1000)
+    log.close()
+    log = opened()
+    assert log.last() == 3
+    assert log.append(Batch("c1", 1, 4, b"4"), TIMEOUT_S) == 4
+    assert first_problem(log.read(3, 10), after=3, chain=None) is None
+
+
+def test_trimming_an_empty_log_does_nothing(opened):
+    log = opened()
+    log.trim(10)
+    assert (log.first(), log.last()) == (1, 0)
+
+
+def test_an_append_wakes_who_waits_at_another_handle(opened):
+    log, other = opened(), opened()
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(log.wait(0, TIMEOUT_S)))
+    thread.start()
+    other.append(Batch("c1", 1, 1, b""), TIMEOUT_S)
+    thread.join(TIMEOUT_S)
+    assert answers == [True]
+
+
+def test_waiting_for_what_is_there_returns_at_once_and_for_more_times_out(opened):
+    log = opened()
+    appended(log, [b"1"])
+    assert log.wait(0, TIMEOUT_S)
+    assert not log.wait(1, 0.05)
+
+
+def test_threads_of_one_process_append_read_and_wait_at_once(opened):
+    log, per_thread = opened(), 50
+    sequences, seen = [], []
+
+    def append(name):
+        for number in range(1, per_thread + 1):
+            sequences.append(log.append(Batch(name, 1, number, b""), TIMEOUT_S))
+
+    def follow():
+        while len(seen) < 2 * per_thread and log.wait(len(seen), TIMEOUT_S):
+            seen.extend(log.read(len(seen), 7))
+
+    threads = [threading.Thread(target=append, args=(name,)) for name in ("a", "b")]
+    threads += [threading.Thread(target=follow)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+    assert sorted(sequences) == list(range(1, 2 * per_thread + 1))
+    assert first_problem(seen) is None
+    assert len(seen) == 2 * per_thread
+
+
+def test_a_closed_log_says_so_and_wakes_who_waits(opened):
+    log = opened()
+    failures = []
+
+    def wait():
+        try:
+            log.wait(0, TIMEOUT_S)
+        except Broken as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    log.close()
+    log.close()
+    thread.join(TIMEOUT_S)
+    assert len(failures) == 1
+    batch = Batch("c1", 1, 1, b"")
+    calls = [
+        log.last,
+        log.first,
+        lambda: log.read(0, 1),
+        lambda: log.wait(0, 1),
+        lambda: log.append(batch, 1),
+    ]
+    for call in calls:
+        with pytest.raises(Broken, match="closed"):
+            call()
