@@ -82,6 +82,7 @@ def show(
         else:
             for change in _changes(client, instrument, depth, view):
                 screen.document(book_document(instrument, client.node, change))
+                screen.flush()
 
 
 def _page(

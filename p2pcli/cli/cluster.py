@@ -167,6 +167,7 @@ def status(invocation: Invocation, watch: bool) -> int:
                     draw(status_lines(state, screen.paint))
                 else:
                     screen.document(state)
+                    screen.flush()
         return 0
     state = cluster_status(invocation)
     if not screen.is_text:

@@ -79,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget_stdout()
         return 0
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the prompt should not follow ^C on its line
         return INTERRUPTED
     return code
 

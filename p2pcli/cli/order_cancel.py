@@ -66,7 +66,7 @@ def cancel(
         if everything
         else _cancel_some(invocation, order_ids, node)
     )
-    return _show(invocation, found)
+    return _show(invocation, found, is_one=len(order_ids) == 1)
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -122,8 +122,8 @@ def _cancel_all(
         invocation.screen.note(f"{trader.owner} has no open orders")
 
 
-def _show(invocation: Invocation, found: Iterator[Gone | P2pxError]) -> int:
-    """Show each result as it comes, for json all of them at the end; return the exit code."""
+def _show(invocation: Invocation, found: Iterator[Gone | P2pxError], is_one: bool) -> int:
+    """Show each result as it comes, for JSON all of them at the end; return the exit code."""
     screen, code = invocation.screen, 0
     documents = []
     for result in found:
@@ -138,6 +138,8 @@ def _show(invocation: Invocation, found: Iterator[Gone | P2pxError]) -> int:
             documents.append(
                 cancelled_document(result.instrument, result.owner, result.order, result.remaining)
             )
-    if not screen.is_text:
+    if is_one and documents:
+        screen.document(documents[0])
+    elif not screen.is_text:
         screen.objects(documents)
     return code

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TextIO
@@ -12,7 +11,15 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.order_lines import MAX_LINE, FileCommand, FileMistake, Reader
-from p2pcli.cli.render.results import Result, refused_or_answered, result_document, result_line, unanswered
+from p2pcli.cli.render.results import (
+    Result,
+    Tally,
+    refused_or_answered,
+    result_document,
+    result_line,
+    unanswered,
+)
+from p2pcli.cli.screen import Screen
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import market_named
@@ -73,48 +80,51 @@ def import_(
     Where lines carry a client order id, importing a file again changes nothing: use that after an
     interruption. Exit code 0 when every line was answered (a refusal is an answer), else 1.
     """
-    with ExitStack() as stack:
-        stream = stack.enter_context(_opened(source))
-        trader = stack.enter_context(Trader(invocation, node))
-        instruments = trader.client.instruments
-        default = market_named(instruments, market or invocation.config.client.market).symbol
-        reader = Reader(instruments, default, new_id())
-        progress = stack.enter_context(invocation.screen.progress(_size(stream)))
-        desk = _Desk(invocation, trader, quiet)
-        try:
+    screen = invocation.screen
+    tally = Tally(monotonic())
+    try:
+        with ExitStack() as stack:
+            stream = stack.enter_context(_opened(source))
+            trader = stack.enter_context(Trader(invocation, node))
+            progress = stack.enter_context(screen.progress(_size(stream)))
+            show = _shown_as_text(screen) if screen.is_text else _shown_as_json(stack, screen)
+            instruments = trader.client.instruments
+            default = market_named(instruments, market or invocation.config.client.market).symbol
+            reader = Reader(instruments, default, new_id())
+            frames = _Frames(trader, tally, _only_trouble(show) if quiet else show)
             for item in reader.read(_bounded_lines(stream, progress)):
-                if not desk.take(item) and on_error == "stop":
+                if not frames.take(item) and on_error == "stop":
                     break
-            desk.flush()
-        finally:
-            desk.summarize()
-    if desk.unanswered:
-        raise Incomplete(
-            f"{desk.unanswered} of {desk.lines} lines were not answered",
-            hint="mend them and import the file again; lines with a client order id are not done twice",
-        )
-    return 0
+            frames.flush()
+    finally:
+        if tally.lines:
+            screen.note(tally.words(monotonic()))
+    if not tally.unanswered:
+        return 0
+    if not screen.is_text:
+        return Incomplete.exit_code  # the results say which ones
+    raise Incomplete(
+        f"{tally.unanswered} of {tally.lines} lines were not answered",
+        hint="mend them and import the file again; lines with a client order id are not done twice",
+    )
 
 
-class _Desk:
+Show = Callable[[Result], None]
+
+
+class _Frames:
     """Gathers commands into frames, hands each frame in, and reports every line once, in order."""
 
-    def __init__(self, invocation: Invocation, trader: Trader, quiet: bool) -> None:
-        self._screen = invocation.screen
+    def __init__(self, trader: Trader, tally: Tally, show: Show) -> None:
         self._trader = trader
-        self._quiet = quiet
+        self._tally = tally
+        self._show = show
         self._frame: list[FileCommand] = []
-        self._counts: Counter[str] = Counter()
-        self._began = monotonic()
-        self.lines = 0
-        self.unanswered = 0
 
     def take(self, item: FileCommand | FileMistake) -> bool:
         """Add a line; False when it made no sense."""
-        self.lines += 1
         if isinstance(item, FileMistake):
             self.flush()
-            self.unanswered += 1
             self._report(unanswered(item.line, "error", item.error))
             return False
         if self._frame and (len(self._frame) == FRAME or self._frame[0].instrument != item.instrument):
@@ -130,27 +140,34 @@ class _Desk:
         try:
             answer = self._trader.submit(frame[0].instrument.symbol, [item.command for item in frame])
         except P2pxError as error:
-            self.unanswered += len(frame)
             for item in frame:
                 self._report(unanswered(item.line, "unknown", error))
             raise
         for item, outcome in zip(frame, answer.outcomes, strict=True):
             self._report(refused_or_answered(item, outcome, answer.sequence, self._trader.owner))
 
-    def summarize(self) -> None:
-        took = monotonic() - self._began
-        counts = ", ".join(f"{count} {name}" for name, count in sorted(self._counts.items())) or "nothing"
-        self._screen.note(f"{self.lines} lines in {took:.1f} s: {counts}")
-
     def _report(self, result: Result) -> None:
-        self._counts[result.word] += 1
-        if self._screen.is_text:
-            if result.error is not None and result.word != "refused":
-                self._screen.note(result_line(result, self._screen.message_paint))
-            elif not self._quiet or result.error is not None:
-                self._screen.lines([result_line(result, self._screen.paint)])
-        elif not self._quiet or result.error is not None:
-            self._screen.document(result_document(result))
+        self._tally.add(result)
+        self._show(result)
+
+
+def _shown_as_text(screen: Screen) -> Show:
+    def show(result: Result) -> None:
+        if result.is_answer:
+            screen.lines([result_line(result, screen.paint)])
+        else:
+            screen.note(result_line(result, screen.message_paint))
+
+    return show
+
+
+def _shown_as_json(stack: ExitStack, screen: Screen) -> Show:
+    add = stack.enter_context(screen.stream("results"))
+    return lambda result: add(result_document(result))
+
+
+def _only_trouble(show: Show) -> Show:
+    return lambda result: None if result.error is None else show(result)
 
 
 def _opened(source: str) -> TextIO:

@@ -121,6 +121,7 @@ def _nobody(
     invocation: "Invocation", report: "ClusterReport | None", wanted: str, failures: list[P2pxError]
 ) -> P2pxError:
     from p2pcli.cluster.control import Control
+    from p2pcli.cluster.report import State
 
     cluster, names = invocation.folder.name, node_names(report)
     if not failures or all(isinstance(error, NotRunning) for error in failures):
@@ -131,6 +132,9 @@ def _nobody(
             f"cluster {cluster} has no node {wanted[:60]!a}; its nodes are {listed(names)}",
             hint=did_you_mean(wanted, names) or "p2px cluster status",
         )
+    stopped = [child.name for child in report.nodes if child.state is State.STOPPED] if report else []
+    if wanted in stopped:
+        return NodeDown(f"node {wanted} of cluster {cluster} is stopped", hint=f"p2px cluster start {wanted}")
     what = f"node {wanted}" if wanted else "no node"
     answers = "does not answer" if wanted else "answers"
     why = "; ".join(error.message for error in failures) or "it has no address now"

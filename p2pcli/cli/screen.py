@@ -97,6 +97,30 @@ class Screen:
 
         print(msgspec.json.encode(document).decode())
 
+    @contextmanager
+    def stream(self, name: str) -> Iterator[Callable[[Any], None]]:
+        """Give a function that prints one object after the other without keeping any.
+
+        For jsonl one a line; for json as the array ``name`` of one document.
+        """
+        if self.output == "jsonl":
+            yield self.json_line
+            return
+        import msgspec
+
+        between = "\n"
+
+        def add(document: Any) -> None:
+            nonlocal between
+            print(between + msgspec.json.encode(document).decode(), end="")
+            between = ",\n"
+
+        print(f'{{"{name}": [', end="")
+        try:
+            yield add
+        finally:
+            print("\n]}")
+
     def objects(self, objects: Iterable[Any]) -> None:
         """Print several objects: one a line for jsonl, one array for json."""
         if self.output == "jsonl":

@@ -3,10 +3,11 @@
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.reach import NodeDown, node_names, reach
-from p2pcli.cli.render.agreement import Agreement, agreement_lines, compare
+from p2pcli.cli.reach import NodeDown, reach
+from p2pcli.cli.render.agreement import agreement_lines, compare
 from p2pcli.cli.verbs import Verb
-from p2pcli.cluster.control import Control
+from p2pcli.cluster.folder import not_running
+from p2pcli.cluster.report import State
 from p2pcli.errors import NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
 
@@ -21,12 +22,13 @@ def verify(invocation: Invocation) -> int:
     A digest covers book, orders, remembered ids and counters. Every node is asked for it at the same
     sequence; one that cannot be asked is a problem too.
     """
-    with Control(invocation.folder) as control:
-        report = control.report()
+    report = invocation.folder.report()
+    if report is None:
+        raise not_running(invocation.folder.name)
     clients: dict[str, ExchangeClient] = {}
     problems: list[str] = []
     try:
-        for name in node_names(report):
+        for name in (child.name for child in report.nodes if child.state is not State.STOPPED):
             try:
                 clients[name] = reach(invocation, name)
             except (NotRunning, TimedOut) as error:
@@ -69,6 +71,3 @@ def _read_together(
             break
         goal = max(sequence for sequence, _ in read.values())
     return read, problems
-
-
-__all__ = ["Agreement", "verify"]

@@ -154,7 +154,7 @@ class History:
 
     def trades(self, last: int, after: int, newest: int) -> list[TradeView]:
         """Return up to ``last`` trades before and including ``newest``, all above ``after``, oldest first."""
-        first = max(after + 1, newest - last + 1)
+        first = max(1, after + 1, newest - last + 1)
         if first > newest:
             return []
         records = self._trading(first, newest)
