@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop setup test check lint types slow simulate bench bench-book bench-log bench-registry settings docs clean distclean
+.PHONY: help run stop setup test coverage check lint slow simulate bench bench-book bench-log bench-registry settings docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ setup: $(VENV)/.dev ## make the environment with everything that tests and check
 
 test: $(VENV)/.dev ## run the whole test suite with coverage
 	$(PYTEST) --cov --cov-report=term $(ARGS)
+
+coverage: $(VENV)/.dev ## the same, measured in every process the tests start as well (slower)
+	$(PYTEST) --cov --cov-config=.ci/coverage.toml --cov-report=term --cov-report=html $(ARGS)
 
 check: lint ## format, lint, types and the fast tests: what a review runs
 	$(PYTEST) -q -m "not slow" $(ARGS)
