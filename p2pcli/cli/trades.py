@@ -20,7 +20,6 @@ from p2pcli.node.requests import MAX_ROWS
 
 WAIT_S = 20.0  # one long question; the node answers sooner when there is a trade
 PAGE = 1000  # trades in one answer of an export
-FROM_THE_FIRST = -1  # "above this number": 0 would ask for the newest ones
 
 trades = Group("trades", help="Show, follow and export trades.")
 
@@ -74,8 +73,6 @@ def _new_trades(client: ExchangeClient, instrument: Instrument, after: int) -> I
     """Yield each trade with a number above ``after`` as it happens, for ever."""
     while True:
         page = client.trades(instrument.symbol, PAGE, after, WAIT_S)
-        if page and not after:  # 0 asks for the newest, and there may be more than fit
-            page = client.trades(instrument.symbol, PAGE, FROM_THE_FIRST)
         for view in page:
             after = view.trade
             yield view
@@ -106,7 +103,7 @@ def export(invocation: Invocation, shape: str, node: str | None, market: str | N
 
 
 def _every_trade(client: ExchangeClient, instrument: Instrument) -> Iterator[TradeView]:
-    after = FROM_THE_FIRST
+    after = 0
     while page := client.trades(instrument.symbol, PAGE, after):
         yield from page
         after = page[-1].trade

@@ -144,8 +144,10 @@ class ExchangeClient:
         request = ReadOrder(self._id(), self._number(market), order, self._floor(market, 0))
         return self._view(market, request, OrderView)[1]
 
-    def trades(self, market: str, last: int = 20, after: int = 0, wait: float = 0.0) -> list[TradeView]:
-        """Return trades, oldest first: the ``last`` ones, or the first ``last`` with numbers above ``after``.
+    def trades(
+        self, market: str, last: int = 20, after: int | None = None, wait: float = 0.0
+    ) -> list[TradeView]:
+        """Return up to ``last`` trades, oldest first: the newest ones, or the first with numbers above ``after``.
 
         With ``wait`` it returns as soon as there is one, or empty after that many seconds (at most 30).
         """

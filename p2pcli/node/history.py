@@ -152,9 +152,9 @@ class History:
         views = (self.order(order) for order in reversed(found[:limit]))
         return [view for view in views if view is not None]
 
-    def trades(self, last: int, after: int, newest: int) -> list[TradeView]:
-        """Return up to ``last`` trades before and including ``newest``, all above ``after``, oldest first."""
-        first = max(1, after + 1, newest - last + 1)
+    def trades(self, after: int, newest: int) -> list[TradeView]:
+        """Return the trades with numbers above ``after`` up to ``newest``, oldest first."""
+        first = after + 1
         if first > newest:
             return []
         records = self._trading(first, newest)

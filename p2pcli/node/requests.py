@@ -66,12 +66,15 @@ class ReadOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class ReadTrades(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Return ``list[TradeView]``, oldest first, waiting up to ``wait`` seconds for the first."""
+    """Return ``list[TradeView]``, oldest first: the last ones, or the first ones above ``after``.
+
+    Waits up to ``wait`` seconds for one.
+    """
 
     id: int
     market: int
     last: int = 20
-    after: int = 0  # only trade numbers above this
+    after: int | None = None  # only trade numbers above this; 0: from the first
     wait: float = 0.0
     at_least: int = 0
 

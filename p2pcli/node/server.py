@@ -290,13 +290,16 @@ def _trades(market: HostedMarket, request: ReadTrades) -> tuple[int, list[TradeV
     while True:
         with market.replica.reading() as machine:
             sequence, newest = machine.sequence, machine.last_trade
-        if newest > request.after or monotonic() >= deadline:
+        if newest > (request.after or 0) or monotonic() >= deadline:
             break
         try:
             market.replica.wait_for(sequence + 1, deadline)
         except NotCaughtUp:
             break
     last = max(1, min(request.last, MAX_ROWS))
-    if request.after:  # the oldest that are new, so that a follower who pages misses none
-        newest = min(newest, request.after + last)
-    return sequence, market.history.trades(last, request.after, newest)
+    after = request.after
+    if after is None:
+        after = newest - last
+    else:  # the oldest that are new, so that a follower who pages misses none
+        newest = min(newest, after + last)
+    return sequence, market.history.trades(max(0, after), newest)
