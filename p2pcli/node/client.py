@@ -147,7 +147,7 @@ class ExchangeClient:
     def trades(
         self, market: str, last: int = 20, after: int | None = None, wait: float = 0.0
     ) -> list[TradeView]:
-        """Return up to ``last`` trades, oldest first: the newest ones, or the first with numbers above ``after``.
+        """Return up to ``last`` trades, oldest first: the newest, or the first with numbers above ``after``.
 
         With ``wait`` it returns as soon as there is one, or empty after that many seconds (at most 30).
         """
