@@ -53,3 +53,14 @@ class Conflict(P2pxError):
 
     code = "conflict"
     exit_code = 6
+
+
+def harmless(text: str) -> str:
+    """Return text of unknown origin with everything unprintable escaped.
+
+    Owners, client order ids and log lines come from other programs: printed raw, an escape sequence
+    in one could rewrite what the reader sees.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -8,11 +8,11 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_nodes, market_option, node_option
 from p2pcli.cli.reach import reach
-from p2pcli.cli.render.documents import book_document
 from p2pcli.cli.render.ladder import ladder, ladder_difference, levels_of, owners_notes
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import market_named
 from p2pcli.errors import P2pxError
+from p2pcli.market.documents import book_document
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView
 from p2pcli.node.client import ExchangeClient

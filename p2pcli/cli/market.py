@@ -5,12 +5,12 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_markets, node_option
 from p2pcli.cli.reach import reach
-from p2pcli.cli.render.documents import market_document
 from p2pcli.cli.render.markets import markets_table
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import market_named
 from p2pcli.market.commands import Halt, Resume
+from p2pcli.market.documents import market_document
 from p2pcli.node.roaming import new_id
 
 market = Group("market", help="List markets; halt and resume one.")

@@ -9,8 +9,6 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render import orders as render
-from p2pcli.cli.render.documents import order_document
-from p2pcli.cli.render.refusals import CommandRefused, not_open
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import (
@@ -25,8 +23,10 @@ from p2pcli.cli.words import (
     time_in_force,
 )
 from p2pcli.market.commands import Amend, Side
+from p2pcli.market.documents import order_document
 from p2pcli.market.events import Amended, Placed
 from p2pcli.market.instrument import MARKET_PRICE, order_parts, parse_order_name
+from p2pcli.market.refusals import CommandRefused, not_open
 from p2pcli.node.roaming import new_id
 
 order = Group(
@@ -164,7 +164,7 @@ def amend(invocation: Invocation, order_id: str, text: str, node: str | None) ->
             carried = trader.carry_out(instrument, command)
         except CommandRefused as error:
             raise not_open(instrument, former, trader.owner) or error from None
-        view = trader.client.order(instrument.symbol, number)
+        view = trader.order(instrument, number)
     amended = carried.outcome
     assert isinstance(amended, Amended), f"an amend was answered with {amended}"
     screen = invocation.screen

@@ -9,16 +9,16 @@ from p2pcli.cli.failure import failure_document
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_open_orders, market_option, node_option
 from p2pcli.cli.reach import reach
-from p2pcli.cli.render.documents import cancelled_document
 from p2pcli.cli.render.orders import cancelled_line
-from p2pcli.cli.render.refusals import CommandRefused, not_open
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import market_named, order_named
 from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.commands import Cancel, CancelAll, Side
+from p2pcli.market.documents import cancelled_document
 from p2pcli.market.events import Cancelled, CancelledAll
 from p2pcli.market.instrument import Instrument, parse_order_name
+from p2pcli.market.refusals import CommandRefused, not_open
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.roaming import new_id
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from p2pcli.cli.reach import addresses, reach
-from p2pcli.cli.render.refusals import refusal
 from p2pcli.errors import NotRunning, TimedOut
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.refusals import refusal
+from p2pcli.market.views import OrderView
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, Busy
 
@@ -77,6 +78,13 @@ class Trader:
         if isinstance(outcome, Refused):
             raise refusal(instrument, command, outcome, self.owner)
         return Carried(outcome, sequence, is_repeated)
+
+    def order(self, instrument: Instrument, order: int) -> OrderView:
+        """Return an order as it is after what was carried out here."""
+        if self._roaming is None:
+            return self.client.order(instrument.symbol, order)
+        with reach(self._invocation) as client:  # the first node was lost meanwhile
+            return client.order(instrument.symbol, order)
 
     def _roam(self) -> "RoamingClient":
         from p2pcli.node.roaming import RoamingClient  # only trouble pays for it

@@ -9,10 +9,10 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.reach import reach
-from p2pcli.cli.render.documents import trade_document
 from p2pcli.cli.render.tape import EXPORT_FIELDS, Tape
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import market_named
+from p2pcli.market.documents import trade_document
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import TradeView
 from p2pcli.node.client import ExchangeClient

@@ -19,15 +19,11 @@ import msgspec
 
 from p2pcli.errors import BadInput, NotFound
 from p2pcli.market.commands import Amend, Cancel, Place, SelfTrade, Side, TimeInForce
+from p2pcli.market.documents import SELF_TRADE_NAMES
 from p2pcli.market.instrument import Instrument, parse_order_name
 
 _TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
-_STPS = {
-    "allow": SelfTrade.ALLOW,
-    "cancel-newest": SelfTrade.CANCEL_NEWEST,
-    "cancel-oldest": SelfTrade.CANCEL_OLDEST,
-    "cancel-both": SelfTrade.CANCEL_BOTH,
-}
+_STPS = {name: value for value, name in SELF_TRADE_NAMES.items()}
 
 
 class BadPayload(BadInput):

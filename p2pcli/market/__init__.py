@@ -4,6 +4,9 @@
 ``commands``    what a client may ask: place, cancel, amend, cancel all, halt, resume, define
 ``events``      what the machine answers: one outcome per command, with its fills
 ``depth``       one side of a book summed by price
+``views``       whole records, as readers are shown them
+``documents``   the JSON shapes that programs may rely on
+``refusals``    why a command was refused, in words and decimals
 
 Inside, every price is a whole number of ticks and every quantity a whole number of lots, always
 ``int``. The values are msgspec structs encoded as MessagePack arrays, so that one type serves the

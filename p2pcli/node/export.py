@@ -8,18 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Define, Place, SelfTrade, Side
+from p2pcli.market.documents import SELF_TRADE_NAMES
 from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Refused, Repeated
 from p2pcli.market.views import OrderView
 from p2pcli.node.record import Record
 
 Row = dict[str, Any]
-
-_STP = {
-    SelfTrade.ALLOW: "allow",
-    SelfTrade.CANCEL_NEWEST: "cancel-newest",
-    SelfTrade.CANCEL_OLDEST: "cancel-oldest",
-    SelfTrade.CANCEL_BOTH: "cancel-both",
-}
 
 
 class Export:
@@ -58,7 +52,7 @@ class Export:
                     "type": "limit" if command.price else "market",
                     "tif": command.tif.name,
                     "post_only": command.post_only,
-                    "stp": _STP[stp],
+                    "stp": SELF_TRADE_NAMES[stp],
                     "price": command.price or None,
                     "qty": command.quantity,
                 }

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from p2pcli.errors import harmless as harmless  # what prints foreign text finds it beside the colours
+
 Paint = Callable[[str, str], str]  # text, style -> text
 
 # Meanings, not colours, so that one table decides how the whole program looks.
@@ -29,14 +31,3 @@ def ansi(text: str, style: str) -> str:
     """Return ``text`` in the colour of a style of ``STYLES``."""
     code = STYLES[style]
     return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
-
-
-def harmless(text: str) -> str:
-    """Return text of unknown origin with everything unprintable escaped.
-
-    Owners, client order ids and log lines come from other programs: printed raw, an escape sequence
-    in one could rewrite what the reader sees.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

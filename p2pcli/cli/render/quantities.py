@@ -2,17 +2,8 @@
 
 from datetime import UTC, datetime
 
-from p2pcli.market.commands import SelfTrade
 from p2pcli.market.instrument import Instrument, units_text
 from p2pcli.market.views import OrderView
-
-SELF_TRADE_NAMES = {
-    SelfTrade.DEFAULT: "default",
-    SelfTrade.ALLOW: "allow",
-    SelfTrade.CANCEL_NEWEST: "cancel-newest",
-    SelfTrade.CANCEL_OLDEST: "cancel-oldest",
-    SelfTrade.CANCEL_BOTH: "cancel-both",
-}
 
 
 def moment(time_ns: int) -> str:

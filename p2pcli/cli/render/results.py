@@ -8,10 +8,10 @@ import msgspec
 from p2pcli.cli.order_lines import FileCommand
 from p2pcli.cli.render.ink import Paint, plain
 from p2pcli.cli.render.quantities import price_or_market
-from p2pcli.cli.render.refusals import refusal
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Amend, Cancel, Place
 from p2pcli.market.events import Amended, Cancelled, Outcome, Placed, Refused, Repeated
+from p2pcli.market.refusals import refusal
 
 STYLES = {"refused": "warn", "error": "bad", "unknown": "bad"}
 

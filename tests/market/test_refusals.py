@@ -3,10 +3,10 @@
 
 import pytest
 
-from p2pcli.cli.render.refusals import refusal
 from p2pcli.market.commands import Amend, Cancel, Halt, Place, SelfTrade, Side
 from p2pcli.market.events import Reason, Refused
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.refusals import refusal
 
 BTC = Instrument(
     "BTC/USD", 1, tick=1_000_000, lot=1_000_000, max_price=10**11, max_quantity=10**6,

@@ -7,12 +7,20 @@ has one type. Times are integer nanoseconds.
 
 from typing import Any
 
-from p2pcli.cli.render.quantities import SELF_TRADE_NAMES
+from p2pcli.market.commands import SelfTrade
 from p2pcli.market.depth import Depth, Level
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, DayView, MarketStatus, OrderView, TradeView
 
 Document = dict[str, Any]
+
+SELF_TRADE_NAMES = {
+    SelfTrade.DEFAULT: "default",
+    SelfTrade.ALLOW: "allow",
+    SelfTrade.CANCEL_NEWEST: "cancel-newest",
+    SelfTrade.CANCEL_OLDEST: "cancel-oldest",
+    SelfTrade.CANCEL_BOTH: "cancel-both",
+}
 
 
 def order_document(instrument: Instrument, node: str, view: OrderView) -> Document:

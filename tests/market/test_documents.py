@@ -1,9 +1,9 @@
 """The JSON shapes of CLI.md: exactly these names, decimal text for prices and quantities."""
 
-from p2pcli.cli.render.documents import book_document, order_document, trade_document
 from p2pcli.cli.render.orders import placed_view
 from p2pcli.market.commands import Place, Side, TimeInForce
 from p2pcli.market.depth import Level
+from p2pcli.market.documents import book_document, order_document, trade_document
 from p2pcli.market.events import Fill, Placed, Status
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, TradeView

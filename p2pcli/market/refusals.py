@@ -1,7 +1,6 @@
 """Why a command was refused, in decimals, and what would have been valid."""
 
-from p2pcli.cli.render.ink import harmless
-from p2pcli.errors import P2pxError
+from p2pcli.errors import P2pxError, harmless
 from p2pcli.market.commands import Amend, Cancel, Command, Place, Side
 from p2pcli.market.events import Reason, Refused
 from p2pcli.market.instrument import Instrument

@@ -1,0 +1,80 @@
+"""A node that Grenache clients can call: the node, its gateway and the trade broadcast, one process."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from p2pcli.grenache.broadcast import Broadcast
+from p2pcli.grenache.clerk import OWNER
+from p2pcli.grenache.http import Gateway
+from p2pcli.node import process as node
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.discovery import Discovery
+from p2pcli.node.plan import NodePlan
+
+JOIN_S = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class GatewayPlan(msgspec.Struct, frozen=True):
+    """A node's plan and what its Grenache side is called."""
+
+    node: NodePlan
+    shared_folder: str  # of all nodes of the cluster on this machine: lock and cursors of the broadcast
+    port: int = 0  # of the Grenache HTTP server; 0: a free one
+    exchange_name: str = "p2px:exchange"  # announced for callers
+    trades_name: str = "p2px:trades"  # looked up for services that want every trade
+
+
+def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
+    """Run the node; once it serves, serve Grenache calls as well. As ``node.process.run``."""
+    secret = node.read_secret(Path(plan.node.secret_path))
+    host = plan.node.host
+    around: list[tuple[threading.Thread, Callable[[], None]]] = []
+
+    def start(name: str, loop: Callable[[], None], end: Callable[[], None]) -> None:
+        thread = threading.Thread(target=loop, name=name, daemon=True)
+        thread.start()
+        around.append((thread, end))
+
+    def serving(addresses: dict[str, str]) -> None:
+        port = int(addresses["rpc"].rpartition(":")[2])
+
+        def connect() -> ExchangeClient:
+            return ExchangeClient(host, port, secret, owner=OWNER)
+
+        gateway = Gateway(host, plan.port, connect)
+        start("grenache", gateway.run, gateway.stop)
+        if plan.node.registry:
+            announcer = Discovery(
+                plan.node.registry,
+                [plan.exchange_name],
+                gateway.port,
+                plan.node.announce_s,
+                lambda found: None,
+            )
+            announcer.announce()
+            start("announce", announcer.run, announcer.stop)
+            broadcast = Broadcast(
+                connect,
+                plan.node.registry,
+                plan.trades_name,
+                Path(plan.shared_folder),
+                plan.node.breaker_failures,
+                plan.node.breaker_reset_s,
+            )
+            start("broadcast", broadcast.run, broadcast.stop)
+        logger.info("serving Grenache calls on %s:%d", host, gateway.port)
+        ready({**addresses, "grenache": f"{host}:{gateway.port}"})
+
+    try:
+        node.run(plan.node, serving, stop)
+    finally:
+        for _, end in around:
+            end()
+        for thread, _ in around:
+            thread.join(JOIN_S)
