@@ -134,3 +134,9 @@ def test_what_was_found_is_shown_short_and_in_ascii() -> None:
     assert values.shown("a\x1b[31m\u0663") == "'a\\x1b[31m\\u0663'"
     assert len(values.shown("x" * 5000)) == 62
     assert values.shown("") == "nothing"
+
+
+def test_a_text_beyond_any_path_is_no_value() -> None:
+    assert values.FOLDER.read("x" * 4096)
+    with pytest.raises(BadValue, match="the path of a folder"):
+        values.FOLDER.read("x" * 4097)
