@@ -1,0 +1,201 @@
+"""A node with its Grenache side: called through a real registry, broadcasting to a real HTTP service."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from p2pcli.clock import monotonic
+from p2pcli.grenache.client import GrenacheClient, GrenacheError
+from p2pcli.grenache.process import GatewayPlan, run
+from p2pcli.market.instrument import UNITS, Instrument
+from p2pcli.node.plan import NodePlan
+from p2pcli.registry.client import RegistryClient
+from p2pcli.registry.process import MemberPlan
+from p2pcli.registry.process import run as run_member
+
+BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
+EXCHANGE = "p2px:exchange"
+
+
+class Running:
+    """A program in a thread, until stopped."""
+
+    def __init__(self, program: Callable[..., None], plan: object) -> None:
+        self.addresses: dict[str, str] = {}
+        self._stop, self._serving = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=program, args=(plan, self._ready, self._stop))
+        self._thread.start()
+        assert self._serving.wait(30), "it does not serve"
+
+    def _ready(self, addresses: dict[str, str]) -> None:
+        self.addresses = addresses
+        self._serving.set()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+
+class TradeService:
+    """A Grenache service in twenty lines: it keeps what it is sent, or fails while ``is_down``."""
+
+    def __init__(self) -> None:
+        self.trades: list[dict] = []
+        self.is_down = False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                error = "ERR_DOWN" if outer.is_down else None
+                if not outer.is_down:
+                    outer.trades.append(body[2])
+                reply = json.dumps([body[0], error, "ok"]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                self.wfile.write(reply)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self._thread = threading.Thread(target=self.server.serve_forever)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return self.server.server_address[1]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = monotonic() + seconds
+    while not is_so():
+        assert monotonic() < deadline, "it did not come about in time"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    member = Running(run_member, MemberPlan("registry1", str(tmp_path / "registry1"), 0, 0))
+    yield member.addresses["http"]
+    member.stop()
+
+
+@pytest.fixture
+def start_node(tmp_path: Path, registry: str) -> Iterator[Callable[[str], Running]]:
+    secret = tmp_path / "secret"
+    secret.write_text("ab" * 32)
+    secret.chmod(0o600)
+    started: list[Running] = []
+
+    def start(name: str) -> Running:
+        node = NodePlan(
+            "test",
+            name,
+            str(tmp_path / name),
+            f"sqlite://{tmp_path}/log",
+            [BTC],
+            str(secret),
+            [registry],
+            durable=False,
+        )
+        started.append(Running(run, GatewayPlan(node, str(tmp_path / "shared"))))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
+
+
+@pytest.fixture
+def caller(registry: str) -> Iterator[GrenacheClient]:
+    with GrenacheClient([registry]) as client:
+        yield client
+
+
+def test_a_grenache_caller_trades_and_reads(start_node, caller):
+    start_node("client1")
+    sold = caller.request(EXCHANGE, {"action": "place", "side": "sell", "quantity": "1.5", "price": "30000"})
+    assert (sold["order_id"], sold["status"], sold["owner"]) == ("1", "open", "grenache")
+    bought = caller.request(EXCHANGE, {"action": "place", "side": "buy", "quantity": "0.5"})
+    assert (bought["status"], bought["trades"][0]["price"]) == ("filled", "30000.00")
+    book = caller.request(EXCHANGE, {"action": "book"})
+    assert book["asks"] == [{"price": "30000.00", "quantity": "1", "orders": 1}]
+    assert [trade["quantity"] for trade in caller.request(EXCHANGE, {"action": "trades"})] == ["0.5"]
+    assert caller.request(EXCHANGE, {"action": "order", "order_id": "1"})["filled"] == "0.5"
+    assert [order["order_id"] for order in caller.request(EXCHANGE, {"action": "orders"})] == ["1"]
+    assert (
+        caller.request(EXCHANGE, {"action": "amend", "order_id": "1", "quantity": "1"})["remaining"] == "0.5"
+    )
+    assert caller.request(EXCHANGE, {"action": "cancel", "order_id": "1"})["cancelled"] == "0.5"
+    assert caller.request(EXCHANGE, {"action": "markets"})[0]["market"] == "BTC/USD"
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        ({"action": "place", "side": "buy", "quantity": "abc", "price": "1"}, "not a plain decimal number"),
+        ({"action": "order", "order_id": "9"}, "no order 9 in BTC/USD"),
+        ({"action": "cancel", "order_id": "9"}, "order 9 is not an open order of grenache"),
+        ("hello", "Expected `object`"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_the_reply(start_node, caller, payload, says):
+    start_node("client1")
+    with pytest.raises(GrenacheError, match=says):
+        caller.request(EXCHANGE, payload)
+
+
+def test_a_fan_out_with_a_client_order_id_places_one_order(start_node, caller):
+    start_node("client1")
+    start_node("client2")
+    wait_until(lambda: len(caller.lookup(EXCHANGE)) == 2)
+    payload = {"action": "place", "side": "buy", "quantity": "1", "price": "5", "client_order_id": "once"}
+    answers = caller.map(EXCHANGE, payload)
+    assert [answer["order_id"] for answer in answers.values()] == ["1", "1"]
+    assert caller.request(EXCHANGE, {"action": "book"})["bids"][0]["orders"] == 1
+
+
+def test_a_service_nobody_announced_is_a_lookup_error(caller):
+    with pytest.raises(GrenacheError) as caught:
+        caller.request("nobody:here", None)
+    assert caught.value.error == "ERR_GRAPE_LOOKUP_EMPTY"
+
+
+def test_every_trade_reaches_a_service_once_in_order_also_after_it_was_down(
+    start_node, caller, registry, tmp_path
+):
+    service = TradeService()
+    try:
+        with RegistryClient([registry]) as announcer:
+            announcer.announce("p2px:trades", service.port)
+        start_node("client1")
+        start_node("client2")
+
+        def trade(count: int) -> None:
+            for _ in range(count):
+                caller.request(EXCHANGE, {"action": "place", "side": "sell", "quantity": "1", "price": "7"})
+                caller.request(EXCHANGE, {"action": "place", "side": "buy", "quantity": "1", "price": "7"})
+
+        cursors = tmp_path / "shared" / "broadcast.json"
+        wait_until(lambda: cursors.exists() and str(service.port) in cursors.read_text())
+        trade(5)
+        wait_until(lambda: len(service.trades) == 5)
+        service.is_down = True
+        trade(3)
+        service.is_down = False
+        wait_until(lambda: len(service.trades) == 8)
+        assert [entry["trade_id"] for entry in service.trades] == [str(n) for n in range(1, 9)]
+    finally:
+        service.close()
