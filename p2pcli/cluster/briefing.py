@@ -10,16 +10,17 @@ from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan
 
 if TYPE_CHECKING:
-    from p2pcli.node.plan import NodePlan
+    from p2pcli.grenache.process import GatewayPlan
     from p2pcli.registry.process import MemberPlan
 
 
-def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "NodePlan":
+def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPlan":
     """Return what the node of that name is told."""
+    from p2pcli.grenache.process import GatewayPlan
     from p2pcli.node.plan import NodePlan
 
     slot = next(node for node in plan.nodes if node.name == name)
-    return NodePlan(
+    node = NodePlan(
         cluster=plan.name,
         name=name,
         folder=str(folder.nodes / name),
@@ -34,7 +35,9 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "NodePlan"
         breaker_failures=plan.breaker_failures,
         breaker_reset_s=plan.breaker_reset_s,
         announce_s=plan.announce_s,
+        snapshot_commands=plan.snapshot_commands,
     )
+    return GatewayPlan(node, shared_folder=str(folder.data))
 
 
 def member_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "MemberPlan":

@@ -13,7 +13,7 @@ from p2pcli.market.instrument import Instrument
 PLAN_VERSION = 1
 MAX_NODES = 64
 MAX_MEMBERS = 16
-NODE_PROGRAM = "p2pcli.node.process"  # module whose run(plan, ready, stop) is the process
+NODE_PROGRAM = "p2pcli.grenache.process"  # module whose run(plan, ready, stop) is the process
 MEMBER_PROGRAM = "p2pcli.registry.process"
 
 
@@ -47,6 +47,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     grapes: tuple[str, ...] = ()  # registries outside the cluster
     free_ports: bool = True  # another port when the wanted one is taken; False: that is an error
     announce_s: float = 20.0
+    snapshot_commands: int = 100_000  # applied between two snapshots of a market
     connections: int = 256  # of one node
     breaker_failures: int = 5
     breaker_reset_s: float = 2.0

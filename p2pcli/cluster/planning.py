@@ -46,6 +46,7 @@ def plan_cluster(
         grapes=config.registry.grapes,
         free_ports=config.registry.free_ports,
         announce_s=config.registry.announce_interval,
+        snapshot_commands=config.log.snapshot_commands,
         connections=config.node.connections,
         breaker_failures=config.breaker.failures,
         breaker_reset_s=config.breaker.reset_after,
