@@ -114,4 +114,5 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
     snapshot: int  # the oldest snapshot this node keeps; 0: none
 
 
-Command = Place | Cancel | Amend | CancelAll | Halt | Resume | Define | Checkpoint
+ClientCommand = Place | Cancel | Amend | CancelAll | Halt | Resume
+Command = ClientCommand | Define | Checkpoint

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import Command
+from p2pcli.market.commands import ClientCommand, Command
 
 VERSION = 1
 MAX_COMMANDS = 10_000  # in one body, and so in one request
@@ -42,7 +42,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _BODY = msgspec.msgpack.Decoder(Body)
-_COMMANDS = msgspec.msgpack.Decoder(list[Command])
+_COMMANDS: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[ClientCommand])
 # Read first, and alone: of another version nothing else can be expected to decode.
 _VERSION = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
 
@@ -72,7 +72,10 @@ def decode_body(data: bytes) -> Body:
 
 
 def decode_commands(data: bytes | msgspec.Raw) -> list[Command]:
-    """Return a client's list of commands. Raises BadBody, and nothing else, whatever the bytes."""
+    """Return a client's list of commands. Raises BadBody, and nothing else, whatever the bytes.
+
+    Define and Checkpoint are no commands of clients.
+    """
     try:
         commands = _COMMANDS.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

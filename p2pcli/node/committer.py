@@ -55,6 +55,7 @@ class Committer:
         self._committed = committed
         self._waiting: deque[Pending] = deque()
         self._waiting_commands = 0
+        self._waiting_bytes = 0
         self._arrived = threading.Condition(threading.Lock())
         self._stopping = False
         self._failed: P2pxError | None = None
@@ -66,7 +67,10 @@ class Committer:
 
     def offer(self, requests: Sequence[Pending]) -> None:
         """Queue requests in order. Raises ``Busy`` or ``NotServing``, and then none of them is queued."""
-        commands = sum(len(request.commands) for request in requests)
+        commands = size = 0
+        for request in requests:
+            commands += len(request.commands)
+            size += _size(request)
         with self._arrived:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
@@ -77,6 +81,7 @@ class Committer:
                 )
             self._waiting.extend(requests)
             self._waiting_commands += commands
+            self._waiting_bytes += size
             self._arrived.notify()
 
     def stop(self) -> None:
@@ -102,19 +107,29 @@ class Committer:
             raise
 
     def _next_requests(self) -> list[Pending]:
-        taken: list[Pending] = []
-        size = count = 0
+        """Return what fits one batch, at least one request; nothing once stopped and empty."""
         with self._arrived:
             while not self._waiting and not self._stopping:
                 self._arrived.wait()
-            while self._waiting:
-                request = self._waiting[0]
-                size += len(request.raw) + len(request.owner) + 16
-                count += len(request.commands)
-                if taken and (size > _BODY_ROOM or count > MAX_COMMANDS):
-                    break
-                taken.append(self._waiting.popleft())
-                self._waiting_commands -= len(request.commands)
+            if self._waiting_bytes <= _BODY_ROOM and self._waiting_commands <= MAX_COMMANDS:
+                taken = list(self._waiting)
+                self._waiting.clear()
+                self._waiting_commands = self._waiting_bytes = 0
+                return taken
+            return self._one_batch()
+
+    def _one_batch(self) -> list[Pending]:
+        taken: list[Pending] = []
+        size = count = 0
+        while self._waiting:
+            request = self._waiting[0]
+            size += _size(request)
+            count += len(request.commands)
+            if taken and (size > _BODY_ROOM or count > MAX_COMMANDS):
+                break
+            taken.append(self._waiting.popleft())
+            self._waiting_commands -= len(request.commands)
+            self._waiting_bytes -= _size(request)
         return taken
 
     def _commit(self, requests: list[Pending]) -> None:
@@ -149,6 +164,10 @@ class Committer:
             if request.connection is not None:
                 answer: Fault = fault(request.id, error)
                 _send(request.connection, framed(encode(answer)))
+
+
+def _size(request: Pending) -> int:
+    return len(request.raw) + len(request.owner) + 16  # and at most so much of MessagePack around it
 
 
 def _answer_frame(answer: Answer) -> bytes:

@@ -44,16 +44,18 @@ def touched(groups: list[list[Outcome]]) -> list[int]:
     orders: list[int] = []
     for outcomes in groups:
         for outcome in outcomes:
-            if isinstance(outcome, Placed | Amended):
+            if type(outcome) is Placed:  # nearly all of them, and most without fills
                 if outcome.fills:
                     orders += [fill.maker for fill in outcome.fills]
                 if outcome.removed:
                     orders += [gone.order for gone in outcome.removed]
-                if isinstance(outcome, Amended):
-                    orders.append(outcome.order)
-            elif isinstance(outcome, Cancelled):
+            elif type(outcome) is Amended:
                 orders.append(outcome.order)
-            elif isinstance(outcome, CancelledAll):
+                orders += [fill.maker for fill in outcome.fills]
+                orders += [gone.order for gone in outcome.removed]
+            elif type(outcome) is Cancelled:
+                orders.append(outcome.order)
+            elif type(outcome) is CancelledAll:
                 orders += [gone.order for gone in outcome.removed]
     return orders
 

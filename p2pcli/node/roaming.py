@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import NotRunning, P2pxError
+from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Checkpoint, Command, Define, Place
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import Answer, Busy, NotServing, Unknown
-from p2pcli.rpc.tcp import ConnectionLost, NoAnswer, PeerUnreachable
+from p2pcli.node.requests import Answer, BadRequest, Busy, NoSuchMarket, NotServing, Unknown
 
 Address = tuple[str, int]
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 ATTEMPT_S = 2.0  # longest wait for one node before another is asked
+SHORTEST_ATTEMPT_S = 0.1
 
 
 class NobodyServes(NotRunning):
@@ -52,6 +52,7 @@ class RoamingClient:
         self._rng = rng or random.Random()
         self._client: ExchangeClient | None = None
         self._at: Address | None = None
+        self._failed: Address | None = None  # where the last failure was
         self._lock = threading.Lock()
 
     def __enter__(self) -> "RoamingClient":
@@ -60,10 +61,16 @@ class RoamingClient:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def address(self) -> Address | None:
+        """Return where the node is that it talks to now, or talked to last; None before the first."""
+        return self._at
+
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; the next command begins with the first address again."""
         with self._lock:
             self._leave()
+            self._failed = None
 
     def submit(self, market: str, commands: Sequence[Command]) -> Answer:
         """Carry out the commands exactly once and return their outcomes.
@@ -79,26 +86,35 @@ class RoamingClient:
         with self._lock:
             while True:
                 try:
-                    return self._connected(deadline).submit(market, named)
-                except (Unknown, ConnectionLost, NoAnswer) as error:
-                    is_unknown, trouble = True, error
-                    self._leave()
-                except (Busy, NotServing, PeerUnreachable, NobodyServes) as error:
+                    client = self._connected(deadline)
+                except NobodyServes as error:  # nothing was sent this time
                     trouble = error
+                else:
+                    try:
+                        return client.submit(market, named)
+                    except (BadRequest, NoSuchMarket) as error:  # whoever is asked would say the same
+                        raise self._verdict(is_unknown, error) from error
+                    except P2pxError as error:
+                        trouble = error
+                        is_unknown = is_unknown or not isinstance(error, Busy | NotServing)
                     self._leave()
+                    self._failed = self._at
                 if monotonic() + pause >= deadline:
                     raise self._verdict(is_unknown, trouble) from trouble
                 _pause(pause * self._rng.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def _connected(self, deadline: float) -> ExchangeClient:
+        """Return a client that waits for one answer as long as this command has time. Raises NobodyServes."""
+        patience = min(ATTEMPT_S, max(deadline - monotonic(), SHORTEST_ATTEMPT_S))
         if self._client is not None:
+            self._client.timeout = patience
             return self._client
         last: P2pxError | None = None
         addresses = list(self._addresses())
-        if self._at in addresses:  # the one that just failed comes last
-            addresses.remove(self._at)
-            addresses.append(self._at)
+        if self._failed in addresses:  # the one that just failed comes last
+            addresses.remove(self._failed)
+            addresses.append(self._failed)
         for address in addresses:
             left = deadline - monotonic()
             if left <= 0:
@@ -107,7 +123,7 @@ class RoamingClient:
                 self._client = ExchangeClient(
                     *address, self._secret, owner=self._owner, timeout=min(ATTEMPT_S, left)
                 )
-            except (PeerUnreachable, NoAnswer, ConnectionLost) as error:
+            except (NotRunning, TimedOut, Conflict) as error:  # gone, silent, full, or somebody else by now
                 last = error
                 continue
             self._at = address

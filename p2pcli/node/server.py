@@ -7,7 +7,6 @@ from typing import Any
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import Checkpoint, Define
 from p2pcli.market.views import NodeStatus, OrderView, TradeView
 from p2pcli.node.body import BadBody, decode_commands
 from p2pcli.node.committer import Pending
@@ -48,8 +47,6 @@ from p2pcli.rpc.tcp import Connection, Listener, welcome
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
 STACK_BYTES = 512 << 10  # per reader thread
-
-_OWN = (Define, Checkpoint)  # what only the node itself puts into the log
 
 logger = logging.getLogger(__name__)
 
@@ -208,8 +205,6 @@ class Session:
             raise BadRequest(f"not a list of commands: {error.message}") from error
         if not 1 <= len(commands) <= MAX_COMMANDS_IN_FRAME:
             raise BadRequest(f"{len(commands)} commands in a request, the limit is {MAX_COMMANDS_IN_FRAME}")
-        if any(type(command) in _OWN for command in commands):
-            raise BadRequest("define and checkpoint are commands of nodes, not of clients")
         return Pending(self._connection, request.id, self._owner, request.commands, commands)
 
     def _submit(self, gathered: dict[int, list[Pending]]) -> None:

@@ -237,7 +237,7 @@ def test_what_does_not_exist_is_named(start_node):
 def test_commands_of_nodes_are_not_taken_from_clients(start_node):
     with start_node().client() as client:
         for own in (as_define(BTC), Checkpoint(1, b"", 0)):
-            with pytest.raises(BadRequest, match="not of clients"):
+            with pytest.raises(BadRequest, match="not a list of commands"):
                 client.submit(MARKET, [own])
 
 
