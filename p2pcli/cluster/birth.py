@@ -6,6 +6,8 @@ that the process died before it could speak.
 
 import msgspec
 
+from p2pcli.cluster.folder import BadPlanFile, FolderUnusable
+from p2pcli.cluster.ports import NotOurHost, PortTaken
 from p2pcli.cluster.requests import Refused
 from p2pcli.errors import Conflict
 
@@ -14,6 +16,15 @@ class AlreadyRuns(Conflict):
     """Another supervisor holds the folder."""
 
     code = "already_runs"
+
+
+class LeftoverProcesses(Conflict):
+    """Processes of an earlier supervisor are still there."""
+
+    code = "leftover_processes"
+
+
+REFUSALS = (AlreadyRuns, LeftoverProcesses, PortTaken, NotOurHost, FolderUnusable, BadPlanFile)
 
 
 class Born(msgspec.Struct, frozen=True, tag="born"):

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.door import short_address
-from p2pcli.cluster.folder import ClusterFolder, not_running
+from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning, not_running, unusable
 from p2pcli.cluster.report import ChildReport, ClusterReport, ClusterState, State
 from p2pcli.cluster.requests import (
     MAX_ANSWER,
+    REFUSALS,
     Kill,
     Refused,
     Report,
@@ -26,7 +27,7 @@ from p2pcli.cluster.requests import (
     decode_answer,
     encode,
 )
-from p2pcli.errors import Conflict, P2pxError, TimedOut
+from p2pcli.errors import P2pxError, TimedOut
 
 ANSWER_S = 5.0  # a supervisor answers in milliseconds; later it hangs
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
@@ -50,10 +51,10 @@ class StillChanging(TimedOut):
     code = "still_changing"
 
 
-class Control:
-    """One connection to the supervisor of a cluster. A context manager; for one thread.
+class Line:
+    """One connection to a supervisor: requests one way, reports the other.
 
-    Raises ``ClusterNotRunning`` when there is none.
+    Raises ``ClusterNotRunning`` when there is none, ``SupervisorSilent`` when it does not let us in.
     """
 
     def __init__(self, folder: ClusterFolder) -> None:
@@ -66,17 +67,77 @@ class Control:
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError, ConnectionResetError):
             self._sock.close()
             raise not_running(folder.name) from None
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):  # its queue of callers is full
             self._sock.close()
             raise self._silent() from None
         except OSError as error:
             self._sock.close()
-            raise Conflict(
-                f"cannot reach the supervisor of cluster {folder.name}: {error.strerror}"
-            ) from error
-        # The kernel's word on who listens, so that a pid in a file need not be believed.
+            raise unusable(folder.path, error) from error
+
+    def close(self) -> None:
+        """Hang up. Repeating it is fine."""
+        self._sock.close()
+
+    def peer(self) -> int:
+        """Return the pid of who listens: the kernel's word, so that no pid in a file need be believed."""
         credentials = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        self.supervisor: int = _CREDENTIALS.unpack(credentials)[0]
+        pid: int = _CREDENTIALS.unpack(credentials)[0]
+        return pid
+
+    def send(self, request: Request) -> None:
+        """Send a request. Raises ``SupervisorSilent``, ``ClusterNotRunning``."""
+        self._sock.settimeout(ANSWER_S)
+        try:
+            self._sock.send(encode(request))
+        except TimeoutError:
+            raise self._silent() from None
+        except OSError:
+            raise not_running(self._name) from None
+
+    def answer(self) -> ClusterReport:
+        """Return the answer to a request. Raises what was refused, and like ``send``."""
+        try:
+            report = self.receive(monotonic() + ANSWER_S)
+        except StillChanging:
+            raise self._silent() from None
+        if report is None:
+            raise not_running(self._name)
+        return report
+
+    def receive(self, deadline: float | None) -> ClusterReport | None:
+        """Return the next report, None when the supervisor has hung up. Raises ``StillChanging``."""
+        self._sock.settimeout(None if deadline is None else max(deadline - monotonic(), 0.001))
+        try:
+            data = self._sock.recv(MAX_ANSWER + 1)
+        except TimeoutError:
+            raise StillChanging(f"cluster {self._name} was not done in time") from None
+        except ConnectionResetError:
+            return None
+        if not data:
+            return None
+        match decode_answer(data):
+            case ClusterReport() as report:
+                return report
+            case Refused() as refused:
+                raise as_error(refused, REFUSALS)
+
+    def _silent(self) -> SupervisorSilent:
+        return SupervisorSilent(
+            f"the supervisor of cluster {self._name} does not answer within {ANSWER_S:g} s",
+            hint=f"p2px cluster down --name {self._name} ends it",
+        )
+
+
+class Control:
+    """Talks to the supervisor of a cluster. A context manager; for one thread.
+
+    Raises ``ClusterNotRunning`` when there is none.
+    """
+
+    def __init__(self, folder: ClusterFolder) -> None:
+        self._folder = folder
+        self._line = Line(folder)
+        self.supervisor: int = self._line.peer()  # pid
 
     def __enter__(self) -> "Control":
         return self
@@ -86,7 +147,7 @@ class Control:
 
     def close(self) -> None:
         """Hang up. Repeating it is fine."""
-        self._sock.close()
+        self._line.close()
 
     def report(self) -> ClusterReport:
         """Return the cluster as it is now."""
@@ -98,9 +159,16 @@ class Control:
         Of changes in quick succession only the last may be shown. ``deadline`` is a moment on the
         monotonic clock; ``StillChanging`` is raised when it passes.
         """
-        self._send(Watch())
-        while (answer := self._receive(deadline)) is not None:
-            yield answer
+        try:
+            line = Line(self._folder)  # of its own, or its reports would pass for answers
+        except ClusterNotRunning:
+            return
+        try:
+            line.send(Watch())
+            while (report := line.receive(deadline)) is not None:
+                yield report
+        finally:
+            line.close()
 
     def start_node(self, name: str, timeout: float = 30.0) -> ClusterReport:
         """Start a process that is stopped or was given up, and wait until it serves."""
@@ -150,52 +218,17 @@ class Control:
     def _until(
         self, request: Request, timeout: float, is_done: Callable[[ClusterReport], bool]
     ) -> ClusterReport:
-        deadline = monotonic() + timeout
         answer = self._ask(request)  # already shows what the request began
         if is_done(answer):
             return answer
-        for report in self.watch(deadline):
+        for report in self.watch(monotonic() + timeout):
             if is_done(report):
                 return report
-        raise not_running(self._name)
+        raise not_running(self._folder.name)
 
     def _ask(self, request: Request) -> ClusterReport:
-        self._send(request)
-        answer = self._receive(monotonic() + ANSWER_S)
-        if answer is None:
-            raise not_running(self._name)
-        return answer
-
-    def _send(self, request: Request) -> None:
-        try:
-            self._sock.send(encode(request))
-        except TimeoutError:
-            raise self._silent() from None
-        except OSError:
-            raise not_running(self._name) from None
-
-    def _receive(self, deadline: float | None) -> ClusterReport | None:
-        remaining = None if deadline is None else max(deadline - monotonic(), 0.001)
-        self._sock.settimeout(remaining)
-        try:
-            data = self._sock.recv(MAX_ANSWER + 1)
-        except TimeoutError:
-            raise StillChanging(f"cluster {self._name} was not done in time") from None
-        except ConnectionResetError:
-            return None
-        if not data:
-            return None
-        match decode_answer(data):
-            case ClusterReport() as report:
-                return report
-            case Refused() as refused:
-                raise as_error(refused)
-
-    def _silent(self) -> SupervisorSilent:
-        return SupervisorSilent(
-            f"the supervisor of cluster {self._name} does not answer within {ANSWER_S:g} s",
-            hint=f"p2px cluster down --name {self._name} ends it",
-        )
+        self._line.send(request)
+        return self._line.answer()
 
 
 def _check(child: ChildReport) -> None:

@@ -184,7 +184,7 @@ class Crew:
             return
         heard = child.process.news()
         if not heard:  # its end of the line is closed; how it ended is told by _bury
-            self._selector.unregister(child.process.line)
+            self._forget(child.process.line)
         for news in heard:
             match news:
                 case Serving(addresses) if child.life.state is State.STARTING:
@@ -228,9 +228,8 @@ class Crew:
         if process is None or (code := process.exit_code()) is None:
             return
         self._hear(child)
-        self._selector.unregister(process.sentinel)
-        if process.line in self._selector.get_map():
-            self._selector.unregister(process.line)
+        self._forget(process.sentinel)
+        self._forget(process.line)
         process.close()
         child.process = None
         child.addresses = {}
@@ -248,3 +247,7 @@ class Crew:
                 log_folder(self._folder, self.plan), child.name, process.pid, child.output_from
             )
             child.failure = Failure(child.name, child.life.last_error, words)
+
+    def _forget(self, source: int | socket.socket) -> None:
+        if source in self._selector.get_map():
+            self._selector.unregister(source)

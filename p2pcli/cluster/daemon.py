@@ -6,6 +6,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 import msgspec
 
@@ -20,16 +21,11 @@ from p2pcli.cluster.probe import answers
 from p2pcli.cluster.program import redirect_output
 from p2pcli.cluster.requests import as_refused
 from p2pcli.cluster.supervisor import Supervisor
-from p2pcli.errors import Conflict, P2pxError
+from p2pcli.errors import P2pxError
 
 LEFTOVERS_S = 5.0  # how long to wait for children of a supervisor that was killed
 POLL_S = 0.01
-
-
-class LeftoverProcesses(Conflict):
-    """Processes of an earlier supervisor are still there."""
-
-    code = "leftover_processes"
+CRASHED = 70  # exit code; EX_SOFTWARE of sysexits.h
 
 
 def main(home: str, name: str) -> None:
@@ -63,9 +59,19 @@ def main(home: str, name: str) -> None:
         sys.stdout.buffer.write(birth.encode(birth.Born()))
         sys.stdout.buffer.flush()
         redirect_output(folder.output_path)
+        sys.excepthook = die_at_once
         supervisor.run()
-    claims.close()
-    lock.release()
+    # The lock and the claims of ports end with the process, not before it.
+
+
+def die_at_once(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the process after a bug, as sys.excepthook.
+
+    An ordinary end would wait for the children (multiprocessing does), who wait for a supervisor that no
+    longer listens. This way they end with it, and the next ``up`` begins anew.
+    """
+    sys.__excepthook__(kind, error, trace)
+    os._exit(CRASHED)
 
 
 def _wait_for_leftovers(folder: ClusterFolder) -> None:
@@ -74,7 +80,7 @@ def _wait_for_leftovers(folder: ClusterFolder) -> None:
     deadline = monotonic() + LEFTOVERS_S
     while not children.take():
         if monotonic() > deadline:
-            raise LeftoverProcesses(
+            raise birth.LeftoverProcesses(
                 f"processes of an earlier run of cluster {folder.name} still live after {LEFTOVERS_S:g} s",
                 hint=f"fuser {folder.children_lock_path} names them",
             )

@@ -20,7 +20,6 @@ from typing import TypeVar
 
 import msgspec
 
-from p2pcli.clock import monotonic
 from p2pcli.cluster.plan import PLAN_VERSION, ClusterPlan
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.errors import BadInput, Conflict, NotRunning
@@ -38,6 +37,9 @@ _OURS = (
     "secret",
     "supervisor.out",
 )
+_TEMPORARY = re.compile(
+    r"(secret|plan\.json|state\.json)(\.[0-9a-f]+)?\.new"
+)  # being written, or left by a kill
 _LOCKS = ("children.lock", "lock")  # deleted last, so that nobody moves in meanwhile
 
 _File = TypeVar("_File", ClusterPlan, ClusterReport)
@@ -95,7 +97,7 @@ class ClusterFolder:
         """Make the folder and the secret if they are missing. Raises ``FolderUnusable``."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            strangers = sorted(entry for entry in os.listdir(self.path) if entry not in _OURS + _LOCKS)
+            strangers = sorted(entry for entry in os.listdir(self.path) if not _is_ours(entry))
             if strangers and not self.exists() and not self.lock_path.exists():
                 raise FolderUnusable(
                     f"folder {self.path} holds other things ({strangers[0]}), not a cluster",
@@ -173,7 +175,8 @@ class ClusterFolder:
         import shutil
 
         try:
-            for name in _OURS + _LOCKS:
+            ours = [name for name in os.listdir(self.path) if _is_ours(name)]
+            for name in sorted(ours, key=lambda name: name in _LOCKS):
                 path = self.path / name
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
@@ -278,9 +281,13 @@ def not_running(name: str) -> ClusterNotRunning:
     return ClusterNotRunning(f"cluster {name} is not running", hint=f"p2px cluster up -n 3 --name {name}")
 
 
+def _is_ours(name: str) -> bool:
+    return name in _OURS + _LOCKS or _TEMPORARY.fullmatch(name) is not None
+
+
 def _write_once(path: Path, data: bytes) -> None:
     """Make a file that is complete as soon as it is there; of two writers the first wins."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{monotonic():.6f}")
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as file:

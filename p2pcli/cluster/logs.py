@@ -1,5 +1,6 @@
 """The log files of a cluster's processes: their last lines, and new ones as they are written."""
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -46,17 +47,17 @@ def log_files(folder: ClusterFolder, names: tuple[str, ...] = ()) -> dict[str, P
     return {name: where / f"{name}.jsonl" for name in names or known}
 
 
-def last_lines(path: Path, count: int = 50) -> list[str]:
+def last_lines(path: Path, count: int = 50, *, start: int = 0, end: int | None = None) -> list[str]:
     """Return up to ``count`` last complete lines, newest last; [] when there is no file.
 
-    Reads from the end, as much as those lines are long.
+    Reads backwards from byte ``end`` (None: the end) to ``start``, only as far as those lines are long.
     """
     try:
         with path.open("rb") as file:
-            position = file.seek(0, os.SEEK_END)
+            position = file.seek(0, os.SEEK_END) if end is None else end
             data = b""
-            while position > 0 and data.count(b"\n") <= count and len(data) < count * MAX_LINE:
-                step = min(BLOCK, position)
+            while position > start and data.count(b"\n") <= count and len(data) < (count + 1) * MAX_LINE:
+                step = min(BLOCK, position - start)
                 position = file.seek(position - step)
                 data = file.read(step) + data
     except OSError:
@@ -65,9 +66,16 @@ def last_lines(path: Path, count: int = 50) -> list[str]:
     return [_text(line) for line in lines[-count:]] if count > 0 else []
 
 
-def follow(paths: Mapping[str, Path], poll_s: float = POLL_S) -> Iterator[tuple[str, str]]:
-    """Yield (process, line) for every line written from now on, for ever; rotated files are followed."""
+def follow(paths: Mapping[str, Path], count: int = 0, poll_s: float = POLL_S) -> Iterator[tuple[str, str]]:
+    """Return (process, line) for the last ``count`` lines of each file and for every line written from now
+    on, for ever. Nothing is missed or shown twice between the two; rotated files are followed.
+    """
     readers = {name: _Reader(path) for name, path in paths.items()}
+    last = [(name, line) for name, reader in readers.items() for line in reader.before(count)]
+    return itertools.chain(last, _new_lines(readers, poll_s))
+
+
+def _new_lines(readers: "dict[str, _Reader]", poll_s: float) -> Iterator[tuple[str, str]]:
     while True:
         is_quiet = True
         for name, reader in readers.items():
@@ -97,9 +105,7 @@ def last_words(logs: Path, name: str, pid: int, output_from: int = 0, count: int
                 words.append(readable(line))
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
-    output = logs / f"{name}.out"
-    if output.exists() and output.stat().st_size > output_from:
-        words += last_lines(output, count)
+    words += last_lines(logs / f"{name}.out", count, start=output_from)
     return tuple(word[:500] for word in words[-count:])
 
 
@@ -118,7 +124,12 @@ class _Reader:
             return 0, 0
         return status.st_ino, status.st_size
 
+    def before(self, count: int) -> list[str]:
+        """Return the last complete lines before those that ``lines`` will return."""
+        return last_lines(self._path, count, end=self._position)
+
     def lines(self) -> list[str]:
+        """Return the lines completed since the last call, at most ``BLOCK`` bytes of them."""
         inode, size = self._now()
         if inode != self._inode or size < self._position:  # rotated, or made anew
             self._inode, self._position, self._rest = inode, 0, b""

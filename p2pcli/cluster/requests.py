@@ -5,6 +5,7 @@ socat). A ``Watch`` is answered by a report now and another at every change; eve
 answer. Datagrams keep their bounds, so there are no frames to cut and none can stay half open.
 """
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -122,14 +123,13 @@ def as_refused(error: P2pxError) -> Refused:
     return Refused(error.code, error.message, error.hint)
 
 
-def as_error(refused: Refused) -> P2pxError:
-    """Return the error that travelled."""
-    return _ERRORS.get(refused.code, P2pxError)(refused.message, refused.hint)
+def as_error(refused: Refused, kinds: Iterable[type[P2pxError]]) -> P2pxError:
+    """Return the error that travelled, of whichever of ``kinds`` it was."""
+    kind = next((kind for kind in kinds if kind.code == refused.code), P2pxError)
+    return kind(refused.message, refused.hint)
 
 
-_ERRORS: dict[str, type[P2pxError]] = {
-    kind.code: kind for kind in (BadCount, IsEnding, NoSuchChild, NothingToKill, OtherSupervisor)
-}
+REFUSALS = (BadCount, IsEnding, NoSuchChild, NothingToKill, OtherSupervisor)  # of a request
 
 
 def _decoded(decoder: "msgspec.json.Decoder[_Message]", data: bytes, limit: int) -> _Message:

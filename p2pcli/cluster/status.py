@@ -69,10 +69,8 @@ def status_of(report: ClusterReport, answers: Mapping[str, NodeStatus], now: flo
         answer = answers.get(child.name)
         if child.addresses and (answer is None or any(market.problem for market in answer.markets)):
             is_ready = False
-    if report.state is ClusterState.STOPPED:
-        state = "stopped"
-    else:
-        state = "ready" if is_ready else "degraded"
+    runs = "ready" if is_ready else "degraded"
+    state = "stopped" if report.state is ClusterState.STOPPED else runs
     return ClusterStatus(
         report.cluster,
         state,

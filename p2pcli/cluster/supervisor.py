@@ -117,8 +117,8 @@ class Supervisor:
             report = self._report()
         if report != self._shown:
             self._shown = report
+            self._keep(report)  # first: whoever is shown it may read the file next
             self._door.show(report)
-            self._keep(report)
         return report
 
     def _report(self) -> ClusterReport:
@@ -159,7 +159,7 @@ class Supervisor:
         except P2pxError as error:
             return as_refused(error), False
         self._crew.carry_out()
-        return self._report(), isinstance(request, Watch)
+        return self._take_stock(), isinstance(request, Watch)
 
     def _obey(self, request: Request) -> None:
         if self._is_ending and not isinstance(request, Report | Watch | Shutdown):

@@ -14,8 +14,8 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster import birth
-from p2pcli.cluster.control import Control, StillChanging
-from p2pcli.cluster.down import wait_until_unlocked
+from p2pcli.cluster.control import Control, StillChanging, SupervisorSilent
+from p2pcli.cluster.down import down, wait_until_unlocked
 from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning
 from p2pcli.cluster.logs import SUPERVISOR, last_lines
 from p2pcli.cluster.plan import ClusterPlan
@@ -74,6 +74,18 @@ def up(
     ``StartFailed``, ``StartTimedOut``, ``PlanConflict``, ``FolderUnusable`` or another ``P2pxError``.
     """
     folder = ClusterFolder(config.home, config.cluster.name)
+    return bring_up(
+        folder, lambda former: plan_cluster(config, former, ephemeral=ephemeral), timeout, on_progress
+    )
+
+
+def bring_up(
+    folder: ClusterFolder,
+    wanted: Callable[[ClusterPlan | None], ClusterPlan],
+    timeout: float,
+    on_progress: Progress,
+) -> Started:
+    """Have the plan that ``wanted`` makes of the former one run; otherwise like ``up``."""
     deadline = monotonic() + timeout
     is_ours = False
     while True:
@@ -84,25 +96,48 @@ def up(
                 raise StartFailed(_sudden_end(folder)) from None
             if monotonic() > deadline:
                 raise StartTimedOut(f"cluster {folder.name} was not ready in {timeout:g} s") from None
-            is_ours = launch(folder, plan_cluster(config, folder.plan(), ephemeral=ephemeral), deadline)
+            is_ours = launch(folder, wanted(folder.plan()), deadline)
             if not is_ours:
                 time.sleep(POLL_S)  # whoever holds the lock opens its socket any moment now
             continue
         with control:
-            try:
-                report = _ready(control, deadline, on_progress)
-            except StillChanging:
-                waiting_for = _abandon(folder) if is_ours else control.report()
-                raise _timed_out(waiting_for, timeout) from None
-            except KeyboardInterrupt:
-                if is_ours:
-                    _abandon(folder)
-                raise
+            report = _await(control, folder, is_ours, timeout, deadline, on_progress)
         if report is not None:
-            return Started(report, not is_ours, [] if is_ours else _differences(folder, config, ephemeral))
+            return Started(report, not is_ours, [] if is_ours else _differences(folder, wanted))
         if is_ours:
             raise StartFailed(_sudden_end(folder))
-        wait_until_unlocked(folder)  # it was being stopped; now it is our turn
+        # It was being stopped; now it is our turn.
+
+
+def _await(
+    control: Control,
+    folder: ClusterFolder,
+    is_ours: bool,
+    timeout: float,
+    deadline: float,
+    on_progress: Progress,
+) -> ClusterReport | None:
+    """Return the cluster once it is ready, None when it is being stopped; stop what is ours otherwise."""
+    last: ClusterReport | None = None
+    failure: Failure | None = None
+    try:
+        for last in control.watch(deadline):
+            on_progress(last)
+            failure = failure or last.failure
+            if last.state in (ClusterState.READY, ClusterState.DEGRADED):
+                return last
+    except (StillChanging, SupervisorSilent):
+        if is_ours:
+            down(folder, timeout=END_S)
+        raise _timed_out(folder, last, timeout) from None
+    except KeyboardInterrupt:
+        if is_ours:
+            down(folder, timeout=END_S)
+        raise
+    wait_until_unlocked(folder)
+    if failure is not None:
+        raise StartFailed(failure)
+    return None
 
 
 def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
@@ -134,40 +169,17 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
         case Refused(code) if code == birth.AlreadyRuns.code:
             return False
         case Refused() as refused:
-            raise as_error(refused)
+            raise as_error(refused, birth.REFUSALS)
         case None:
             raise StartFailed(_sudden_end(folder))
 
 
-def _ready(control: Control, deadline: float, on_progress: Progress) -> ClusterReport | None:
-    """Return the cluster once it is ready, None when it ends instead. Raises ``StartFailed``."""
-    failure: Failure | None = None
-    for report in control.watch(deadline):
-        on_progress(report)
-        failure = failure or report.failure
-        if report.state in (ClusterState.READY, ClusterState.DEGRADED):
-            return report
-    if failure is not None:
-        raise StartFailed(failure)
-    return None
-
-
-def _abandon(folder: ClusterFolder) -> ClusterReport:
-    """Stop everything again; return the cluster as it was."""
-    with Control(folder) as control:
-        before = control.report()
-        control.shut_down()
-        for _ in control.watch(monotonic() + END_S):
-            pass
-    wait_until_unlocked(folder)
-    return before
-
-
-def _timed_out(report: ClusterReport, timeout: float) -> StartTimedOut:
-    late = [child.name for child in report.children if child.state is not State.RUNNING]
+def _timed_out(folder: ClusterFolder, last: ClusterReport | None, timeout: float) -> StartTimedOut:
+    children = last.children if last is not None else ()
+    late = [child.name for child in children if child.state is not State.RUNNING] or [SUPERVISOR]
     return StartTimedOut(
-        f"cluster {report.cluster} was not ready in {timeout:g} s, waiting for {', '.join(late) or 'nobody'}",
-        hint=f"p2px cluster logs {late[0] if late else SUPERVISOR}, or a longer --timeout",
+        f"cluster {folder.name} was not ready in {timeout:g} s, waiting for {', '.join(late)}",
+        hint=f"p2px cluster logs {late[0]}, or a longer --timeout",
     )
 
 
@@ -175,11 +187,11 @@ def _sudden_end(folder: ClusterFolder) -> Failure:
     return Failure(SUPERVISOR, "it ended while starting", tuple(last_lines(folder.output_path, 10)))
 
 
-def _differences(folder: ClusterFolder, config: Config, ephemeral: bool) -> list[str]:
+def _differences(folder: ClusterFolder, wanted: Callable[[ClusterPlan | None], ClusterPlan]) -> list[str]:
     running = folder.plan()
     if running is None:
         return []
     try:
-        return differences(running, plan_cluster(config, running, ephemeral=ephemeral))
+        return differences(running, wanted(running))
     except PlanConflict as error:
         return [error.message]
