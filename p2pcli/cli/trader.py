@@ -15,7 +15,7 @@ from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.refusals import refusal
-from p2pcli.market.views import OrderView
+from p2pcli.market.views import BookView, OrderView
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, Busy
 
@@ -78,6 +78,13 @@ class Trader:
         if isinstance(outcome, Refused):
             raise refusal(instrument, command, outcome, self.owner)
         return Carried(outcome, sequence, is_repeated)
+
+    def book(self, instrument: Instrument) -> BookView:
+        """Return the best level of both sides, at the node that answers."""
+        if self._roaming is None:
+            return self.client.book(instrument.symbol, levels=1)
+        with reach(self._invocation) as client:
+            return client.book(instrument.symbol, levels=1)
 
     def order(self, instrument: Instrument, order: int) -> OrderView:
         """Return an order as it is after what was carried out here."""
