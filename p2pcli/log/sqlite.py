@@ -50,7 +50,9 @@ _INSERT: Final = """
 """
 _TAIL: Final = "SELECT sequence, chain FROM batch ORDER BY sequence DESC LIMIT 1"
 _FIND: Final = "SELECT sequence, body FROM batch WHERE producer = ? AND epoch = ? AND number = ?"
-_SIZES: Final = "SELECT sequence, length(body) FROM batch WHERE sequence < ? ORDER BY sequence LIMIT ?"
+_SIZES: Final = """
+    SELECT sequence, coalesce(length(body), 0) FROM batch WHERE sequence < ? ORDER BY sequence LIMIT ?
+"""
 _TRIM: Final = "DELETE FROM batch WHERE sequence < ?"
 
 
@@ -174,6 +176,7 @@ class SqliteLog:
             undo.callback(reader.close)
             self._rows = Rows(self._folder, reader, self._health)
             self._checkpoint()
+            self._health.check()
             if not made:
                 mark_made(self._folder)
                 self._ballast.restore()
@@ -219,7 +222,8 @@ class SqliteLog:
         sequence, chain = self._writer.execute(_TAIL).fetchone() or (0, GENESIS)
         if sequence < self._tail[0]:
             raise self._health.corrupt(sequence + 1, f"is missing: entry {self._tail[0]} was there before")
-        if len(chain) != CHAIN_BYTES or (sequence == self._tail[0] and chain != self._tail[1]):
+        sound = isinstance(chain, bytes) and len(chain) == CHAIN_BYTES
+        if not sound or (sequence == self._tail[0] and chain != self._tail[1]):
             raise self._health.corrupt(sequence, "has changed since it was written")
         self._tail = (sequence, chain)
 

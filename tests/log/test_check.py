@@ -1,12 +1,16 @@
 """Facts about finding the first thing wrong with a run of entries."""
 
+import sqlite3
+
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pcli.log.chain import GENESIS, link
-from p2pcli.log.check import first_problem
+from p2pcli.log.check import check_log, first_problem
 from p2pcli.log.entry import Batch, Entry
+from p2pcli.log.sqlite import SqliteLog
 
 
 def chained(count):
@@ -58,3 +62,50 @@ def test_whatever_is_done_to_one_entry_is_found_there(index, data):
             expected = index + 1
     problem = first_problem(entries)
     assert (problem.sequence if problem else None) == expected
+
+
+def test_a_batch_beyond_its_limits_is_a_problem_and_no_crash():
+    entries = chained(3)
+    for field, value in [("epoch", -1), ("number", 2**64), ("producer", "x" * 70_000)]:
+        changed = msgspec.structs.replace(entries[1].batch, **{field: value})
+        problem = first_problem([entries[0], msgspec.structs.replace(entries[1], batch=changed)])
+        assert problem.sequence == 2
+        assert field in problem.what
+
+
+def damage(folder, statement):
+    with sqlite3.connect(folder / "log.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.fixture
+def log(tmp_path):
+    with SqliteLog(tmp_path, durable=False) as opened:
+        for number in range(1, 2501):
+            opened.append(Batch("c1", 1, number, b"%d" % number), 30)
+        yield opened
+
+
+def test_a_sound_log_is_reported_with_its_last_hash(log):
+    report = check_log(log)
+    assert report == (1, 2500, log.read(2499, 1)[0].chain, None)
+
+
+def test_a_trimmed_log_is_checked_from_its_first_entry(log):
+    log.trim(1500)
+    assert check_log(log)[:2] == (1500, 2500)
+
+
+def test_the_first_problem_of_a_log_is_reported_with_what_is_sound_before_it(log, tmp_path):
+    sound = log.read(1199, 1)[0]
+    damage(tmp_path, "UPDATE batch SET body = x'00' WHERE sequence = 1201")
+    report = check_log(log)
+    assert report[:3] == (1, 1200, sound.chain)
+    assert report.problem.sequence == 1201
+    assert "entry 1201 does not follow" in report.problem.what
+
+
+def test_an_empty_log_is_sound(tmp_path):
+    with SqliteLog(tmp_path) as empty:
+        assert check_log(empty) == (1, 0, None, None)

@@ -1,5 +1,6 @@
 """Facts about the two doors. Two objects on one folder are as apart as two processes."""
 
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -154,8 +155,11 @@ def test_doors_closed_with_a_doorman_in_the_queue_free_the_lock_when_he_gets_the
             other.inside(lambda: None, 0.05)
         doorman = other._doorman
         other.close()
+        os.fstat(other._lock)
     doorman.join(30)
     assert not doorman.is_alive()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(other._lock)
     assert one.inside(lambda: 7, 1) == 7
 
 

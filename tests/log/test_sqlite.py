@@ -3,6 +3,7 @@
 import resource
 import shutil
 import sqlite3
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +108,31 @@ def test_the_last_to_close_leaves_one_file_of_data(tmp_path):
     one.close()
     assert (tmp_path / "log.db-wal").exists()
     other.close()
+    assert not (tmp_path / "log.db-wal").exists()
+
+
+def test_an_append_rings_the_bell(tmp_path):
+    # With a poll of a minute only the bell can wake the reader in time.
+    with SqliteLog(tmp_path, poll_s=60) as reader, SqliteLog(tmp_path) as writer:
+        woken = threading.Thread(target=reader.wait, args=(0, 60))
+        woken.start()
+        fill(writer, 1)
+        woken.join(TIMEOUT_S)
+        assert not woken.is_alive()
+
+
+def test_closing_waits_for_its_turn_because_it_may_checkpoint(tmp_path, nursery):
+    log = SqliteLog(tmp_path, timeout=TIMEOUT_S)
+    fill(log, 1)
+    holder = nursery.hold(tmp_path)
+    holder.reports(1)
+    closing = threading.Thread(target=log.close)
+    closing.start()
+    while not log._doors._queueing:
+        assert closing.is_alive()
+    assert (tmp_path / "log.db-wal").exists()
+    holder.kill()
+    closing.join(TIMEOUT_S)
     assert not (tmp_path / "log.db-wal").exists()
 
 

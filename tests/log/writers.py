@@ -15,7 +15,7 @@ import struct
 import sys
 from pathlib import Path
 
-from p2pcli.log.entry import Ambiguous, Batch
+from p2pcli.log.entry import Ambiguous, Batch, Broken
 from p2pcli.log.flock import TwoDoors
 from p2pcli.log.sqlite import SqliteLog
 
@@ -28,21 +28,19 @@ def append(
 ) -> None:
     """Append for ever, and report every sequence once it is acknowledged.
 
-    An ambiguous commit is reported, and then repeated as a node repeats it: on a log opened anew.
+    A failed commit is reported, and then repeated as a node repeats it: on a log opened anew.
     """
-    log = SqliteLog(Path(folder), durable=durable, timeout=20)
     number = 1
     while True:
-        body = b"%d " % number * (body_bytes // 4)
         try:
-            sequence = log.append(Batch(producer, epoch, number, body), timeout=20)
-        except Ambiguous:
+            with SqliteLog(Path(folder), durable=durable, timeout=20) as log:
+                while True:
+                    body = b"%d " % number * (body_bytes // 4)
+                    sequence = log.append(Batch(producer, epoch, number, body), timeout=20)
+                    os.write(report, REPORT.pack(number, sequence))
+                    number += 1
+        except (Ambiguous, Broken):
             os.write(report, REPORT.pack(number, AMBIGUOUS))
-            log.close()
-            log = SqliteLog(Path(folder), durable=durable, timeout=20)
-            continue
-        os.write(report, REPORT.pack(number, sequence))
-        number += 1
 
 
 def hold(report: int, folder: str) -> None:
