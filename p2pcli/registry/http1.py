@@ -244,10 +244,21 @@ class RequestReader:
 
     def next(self) -> Request | None:
         """Return the next request, or None until more bytes come. After ``BadMessage`` the stream is lost."""
-        if self._head is None and not self._read_head():
-            return None
-        head, body = self._head, self._body
-        assert head is not None
+        if self._head is None:
+            head = self._read_head()
+            if head is None:
+                return None
+            length = head.length
+            if 0 <= length <= self._max_body and length <= len(self._buffer):
+                # Nearly always a request arrives whole, and needs no state to wait for its rest.
+                data = bytes(self._buffer[:length])
+                del self._buffer[:length]
+                return Request(head, data)
+            self._head, self._body = head, _Body(length, self._max_body)
+            self._continued = False
+        return self._read_body(self._head, self._body)
+
+    def _read_body(self, head: Head, body: "_Body | None") -> Request | None:
         assert body is not None
         body.feed(self._buffer)
         if not body.done and not (body.too_large and not self._announced):
@@ -260,7 +271,7 @@ class RequestReader:
                 return self.next()
         return request
 
-    def _read_head(self) -> bool:
+    def _read_head(self) -> Head | None:
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # RFC 9112 2.2: an empty line before a request is ignored
             del buffer[:2]
@@ -268,7 +279,7 @@ class RequestReader:
         if end < 0:
             if len(buffer) > MAX_HEAD:
                 raise BadMessage(431, f"a head of more than {MAX_HEAD} bytes")
-            return False
+            return None
         head = parse_head(bytes(buffer[:end]), _REQUEST_LINE)
         del buffer[: end + 4]
         expect = head.headers.get(b"expect")
@@ -276,10 +287,7 @@ class RequestReader:
             raise BadMessage(417, f"expectation {expect[:40]!r}")
         if head.length > self._max_body + MAX_SKIPPED:
             raise BadMessage(413, f"a body of {head.length} bytes, at most {self._max_body} are read")
-        self._head = head
-        self._body = _Body(head.length, self._max_body)
-        self._continued = False
-        return True
+        return head
 
 
 class ReplyReader:

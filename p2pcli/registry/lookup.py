@@ -63,6 +63,15 @@ class Lookup:
             self._state[address] = _NEW
             insort(self._nearest, (distance(contact.id, self.key), address))
 
+    def meet(self, contact: Contact) -> None:
+        """Consider a contact that has just shown up, also when it was asked before and not there yet."""
+        address = contact.address
+        if self._state.get(address) in (_ASKED, _FAILED):
+            self._trusted.pop(address, None)
+            self._nearest = [entry for entry in self._nearest if entry[1] != address]
+            del self._state[address]
+        self.offer(contact)
+
     def ask(self, now: float) -> list[Address]:
         """Return the addresses to send the question to now; they count as asked."""
         asked = []
@@ -99,11 +108,11 @@ class Lookup:
             self._state[address] = _FAILED
             self._nearest = [entry for entry in self._nearest if entry[1] != address]
 
-    def give_up(self, now: float) -> list[Address]:
-        """Stop waiting for the contacts that have had their time, and return them."""
+    def give_up(self, now: float) -> list[tuple[Address, float]]:
+        """Stop waiting for the contacts that have had their time; return them and when they were asked."""
         since, patience = (self._moved_at, GRACE_S) if self.replies else (0.0, PATIENCE_S)
-        overdue = [address for address, at in self._trusted.items() if now - max(at, since) >= patience]
-        for address in overdue:
+        overdue = [(address, at) for address, at in self._trusted.items() if now >= max(at, since) + patience]
+        for address, _ in overdue:
             self.failed(address)
         return overdue
 
@@ -112,7 +121,7 @@ class Lookup:
         if self._trusted or self._can_ask():
             return False
         if self._hopeful and not self.replies:
-            return now - self._asked_at >= SUSPECT_PATIENCE_S
+            return now >= self._asked_at + SUSPECT_PATIENCE_S
         return True
 
     def _can_ask(self) -> bool:

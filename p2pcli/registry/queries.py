@@ -69,14 +69,14 @@ class Queries(Generic[Purpose]):
     def tick(self, now: float) -> list[Pending[Purpose]]:
         """Send what is due again, and return the queries that got no answer in time; they are forgotten."""
         repeats, under_way = self._repeats, self._under_way
-        while repeats and now - repeats[0].asked_at >= REPEAT_S:
+        while repeats and now >= repeats[0].asked_at + REPEAT_S:
             pending = repeats.popleft()
             if pending.transaction in under_way:
                 self._outbox.append((pending.packet, pending.address))
         overdue = []
         while under_way:
             pending = next(iter(under_way.values()))
-            if now - pending.asked_at < TIMEOUT_S:
+            if now < pending.asked_at + TIMEOUT_S:
                 break
             del under_way[pending.transaction]
             overdue.append(pending)

@@ -132,7 +132,7 @@ class Tasks:
         """Let the lookups that nobody has answered yet ask a contact that has just shown up."""
         for search in list(self._searches.values()):
             if not search.lookup.replies:
-                search.lookup.offer(newcomer)
+                search.lookup.meet(newcomer)
                 self._advance(search, now)
 
     def replied(self, task: Search | Storing, reply: Reply, source: Address, now: float) -> None:
@@ -168,11 +168,11 @@ class Tasks:
     def tick(self, now: float) -> None:
         """Stop waiting for those who have had their time."""
         for search in list(self._searches.values()):
-            for address in search.lookup.give_up(now):
-                self._silence.failed(address, now, now)
+            for address, asked_at in search.lookup.give_up(now):
+                self._silence.failed(address, asked_at, now)
             self._advance(search, now)
         for storing in list(self._stores.values()):
-            if now - storing.sent_at >= (GRACE_S if storing.acknowledged else PATIENCE_S):
+            if now >= storing.sent_at + (GRACE_S if storing.acknowledged else PATIENCE_S):
                 for address in storing.unanswered:
                     self._silence.failed(address, storing.sent_at, now)
                 self._finish_store(storing, now)
