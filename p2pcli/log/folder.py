@@ -7,14 +7,16 @@ _MARK = "format"
 _MARK_TEXT = b"p2px log 1\n"
 
 
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and whatever is missing above it, durably. Raises OSError.
+def make_folder(folder: Path, durable: bool) -> None:
+    """Make ``folder`` and whatever is missing above it; on return they are there for good, if ``durable``.
 
-    Whoever finds a folder that another process has just made syncs its name as well: the maker may not
-    have come to that yet.
+    Raises OSError. Whoever finds a folder that another process has just made syncs its name as well:
+    the maker may not have come to that yet.
     """
     missing = [path for path in folder.parents if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    if not durable:
+        return
     for path in {folder.parent, *(path.parent for path in missing)}:
         sync_folder(path)
 
@@ -24,15 +26,15 @@ def is_made(folder: Path) -> bool:
     return (folder / _MARK).exists()
 
 
-def mark_made(folder: Path) -> None:
-    """Note that the log is made, after which an empty one is a loss. Durable on return. Raises OSError."""
+def mark_made(folder: Path, durable: bool) -> None:
+    """Note that the log is made, after which an empty one is a loss. Raises OSError."""
     descriptor = os.open(folder / _MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, _MARK_TEXT)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

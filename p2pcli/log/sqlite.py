@@ -78,7 +78,7 @@ class SqliteLog:
         self._wal_bytes = 0  # written by this object since it last checkpointed, roughly
         try:
             with ExitStack() as undo:
-                make_folder(folder)
+                make_folder(folder, durable)
                 self._doors = TwoDoors(folder)
                 undo.callback(self._doors.close)
                 self._bell = Doorbell(folder / "bell")
@@ -178,9 +178,11 @@ class SqliteLog:
             self._checkpoint()
             self._health.check()
             if not made:
-                mark_made(self._folder)
                 self._ballast.restore()
-            sync_folder(self._folder)
+            if self._durable:
+                sync_folder(self._folder)
+            if not made:
+                mark_made(self._folder, self._durable)  # last: what it vouches for is on the disk
             self._find_tail()
             undo.pop_all()
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -116,7 +117,7 @@ def test_the_log_behaves_as_a_list(engine, tmp_path):
         make_engine = staticmethod(engine)
         folders = (tmp_path / str(number) for number in count())
 
-    run_state_machine_as_test(ThisTwin)
+    run_state_machine_as_test(ThisTwin, settings=settings(max_examples=settings().max_examples // 2))
 
 
 def test_a_new_log_is_empty(opened):
