@@ -57,10 +57,11 @@ class Line:
     Raises ``ClusterNotRunning`` when there is none, ``SupervisorSilent`` when it does not let us in.
     """
 
-    def __init__(self, folder: ClusterFolder) -> None:
+    def __init__(self, folder: ClusterFolder, answer_s: float = ANSWER_S) -> None:
         self._name = folder.name
+        self._answer_s = answer_s
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._sock.settimeout(ANSWER_S)
+        self._sock.settimeout(answer_s)
         try:
             with short_address(folder.path) as address:
                 self._sock.connect(address)
@@ -86,7 +87,7 @@ class Line:
 
     def send(self, request: Request) -> None:
         """Send a request. Raises ``SupervisorSilent``, ``ClusterNotRunning``."""
-        self._sock.settimeout(ANSWER_S)
+        self._sock.settimeout(self._answer_s)
         try:
             self._sock.send(encode(request))
         except TimeoutError:
@@ -97,7 +98,7 @@ class Line:
     def answer(self) -> ClusterReport:
         """Return the answer to a request. Raises what was refused, and like ``send``."""
         try:
-            report = self.receive(monotonic() + ANSWER_S)
+            report = self.receive(monotonic() + self._answer_s)
         except StillChanging:
             raise self._silent() from None
         if report is None:
@@ -123,7 +124,7 @@ class Line:
 
     def _silent(self) -> SupervisorSilent:
         return SupervisorSilent(
-            f"the supervisor of cluster {self._name} does not answer within {ANSWER_S:g} s",
+            f"the supervisor of cluster {self._name} does not answer within {self._answer_s:g} s",
             hint=f"p2px cluster down --name {self._name} ends it",
         )
 
@@ -131,12 +132,14 @@ class Line:
 class Control:
     """Talks to the supervisor of a cluster. A context manager; for one thread.
 
-    Raises ``ClusterNotRunning`` when there is none.
+    Raises ``ClusterNotRunning`` when there is none. One that does not answer a request within
+    ``answer_s`` seconds hangs.
     """
 
-    def __init__(self, folder: ClusterFolder) -> None:
+    def __init__(self, folder: ClusterFolder, answer_s: float = ANSWER_S) -> None:
         self._folder = folder
-        self._line = Line(folder)
+        self._answer_s = answer_s
+        self._line = Line(folder, answer_s)
         self.supervisor: int = self._line.peer()  # pid
 
     def __enter__(self) -> "Control":
@@ -160,7 +163,7 @@ class Control:
         monotonic clock; ``StillChanging`` is raised when it passes.
         """
         try:
-            line = Line(self._folder)  # of its own, or its reports would pass for answers
+            line = Line(self._folder, self._answer_s)  # of its own, or its reports would pass for answers
         except ClusterNotRunning:
             return
         try:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from p2pcli.clock import monotonic
-from p2pcli.cluster.control import Control, StillChanging, SupervisorSilent
+from p2pcli.cluster.control import ANSWER_S, Control, StillChanging, SupervisorSilent
 from p2pcli.cluster.folder import BadPlanFile, ClusterFolder, ClusterNotRunning, FolderLock
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.cluster.requests import OtherSupervisor
@@ -33,7 +33,7 @@ def down(
     What has not ended after ``timeout`` seconds is killed. ``wipe`` deletes the cluster's folder afterwards,
     as happens to an ephemeral cluster anyway. Raises ``StillHeld``, ``FolderUnusable``.
     """
-    was_running = _stop(folder, monotonic() + timeout, on_progress)
+    was_running = _stop(folder, timeout, on_progress)
     if wipe or _is_ephemeral(folder):
         lock = FolderLock(folder.lock_path)
         if folder.path.exists() and _taken(lock, monotonic() + UNLOCK_S):
@@ -55,9 +55,10 @@ def wait_until_unlocked(folder: ClusterFolder) -> None:
         lock.release()
 
 
-def _stop(folder: ClusterFolder, deadline: float, on_progress: Callable[[ClusterReport], None]) -> bool:
+def _stop(folder: ClusterFolder, timeout: float, on_progress: Callable[[ClusterReport], None]) -> bool:
+    deadline = monotonic() + timeout
     try:
-        control = Control(folder)
+        control = Control(folder, min(timeout, ANSWER_S))
     except ClusterNotRunning:
         wait_until_unlocked(folder)  # children of a killed supervisor may be ending just now
         return False

@@ -71,8 +71,7 @@ def test_a_child_that_does_not_stop_is_killed_when_time_is_up(trial, eventually,
     eventually(lambda: not any(map(is_alive, pids)))
 
 
-def test_a_paused_supervisor_and_its_children_are_killed(trial, eventually, is_alive, monkeypatch) -> None:
-    monkeypatch.setattr("p2pcli.cluster.control.ANSWER_S", 0.3)
+def test_a_paused_supervisor_and_its_children_are_killed(trial, eventually, is_alive) -> None:
     trial.up()
     pids = trial.pids()
     os.kill(pids[0], signal.SIGSTOP)

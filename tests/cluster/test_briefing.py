@@ -1,0 +1,42 @@
+"""What each process is told."""
+
+from pathlib import Path
+
+import msgspec
+
+from p2pcli.cluster.briefing import member_plan, node_plan
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.plan import ClusterPlan, MemberSlot, NodeSlot
+from p2pcli.market.instrument import UNITS, Instrument
+
+BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
+FOLDER = ClusterFolder(Path("/home/of"), "default")
+PLAN = ClusterPlan(
+    name="default",
+    nodes=(NodeSlot("client1", 4001), NodeSlot("client2")),
+    members=(MemberSlot("registry1", 30001, 20001), MemberSlot("registry2", 40001, 20002)),
+    markets=(BTC,),
+    durable=False,
+)
+
+
+def test_a_node_is_told_its_name_places_and_registries() -> None:
+    plan = node_plan(PLAN, FOLDER, "client1").node
+    assert (plan.cluster, plan.name, plan.port, plan.durable) == ("default", "client1", 4001, False)
+    assert plan.folder == "/home/of/default/nodes/client1"
+    assert plan.log == "sqlite:///home/of/default/data"
+    assert plan.secret_path == "/home/of/default/secret"
+    assert plan.registry == ["127.0.0.1:30001", "127.0.0.1:40001"]
+    assert plan.markets == [BTC]
+
+
+def test_a_log_elsewhere_is_passed_on_as_it_is() -> None:
+    elsewhere = msgspec.structs.replace(PLAN, log_url="etcd://a:1")
+    assert node_plan(elsewhere, FOLDER, "client2").node.log == "etcd://a:1"
+
+
+def test_every_member_is_told_of_the_whole_ring() -> None:
+    plan = member_plan(PLAN, FOLDER, "registry2")
+    assert (plan.name, plan.http_port, plan.dht_port) == ("registry2", 40001, 20002)
+    assert plan.folder == "/home/of/default/registry/registry2"
+    assert plan.bootstrap == ("127.0.0.1:20001", "127.0.0.1:20002")
