@@ -28,7 +28,7 @@ FLOORS: dict[str, set[str]] = {
     "rpc": {"errors", "clock"},
     "registry": {"errors", "clock", "config"},
     "node": {"market", "book", "log", "rpc", "registry", "errors", "clock", "config"},
-    "grenache": {"node", "registry", "market", "errors", "clock"},
+    "grenache": {"node", "registry", "rpc", "market", "errors", "clock"},  # rpc: its breaker and failures
     "cluster": {"node", "registry", "grenache", "market", "clock", "config", "errors", "logging"},
     "cli": {"cluster", "node", "registry", "grenache", "market", "config", "errors", "clock", "logging"},
 }

@@ -35,7 +35,7 @@ Cursors = dict[str, dict[str, int]]  # service address -> market -> last trade d
 logger = logging.getLogger(__name__)
 
 
-class Service:
+class Subscriber:
     """One service that takes trades, behind its breaker."""
 
     def __init__(self, address: tuple[str, int], fail_max: int, reset_after: float) -> None:
@@ -77,7 +77,7 @@ class Broadcast:
         self._fail_max = fail_max
         self._reset_after = reset_after
         self._stopping = threading.Event()
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, Subscriber] = {}
         self._cursors: Cursors = {}
 
     def stop(self) -> None:
@@ -126,7 +126,7 @@ class Broadcast:
             self._services.pop(where).line.close()
         newcomers = set(found) - set(self._services)
         for where in newcomers:
-            self._services[where] = Service(found[where], self._fail_max, self._reset_after)
+            self._services[where] = Subscriber(found[where], self._fail_max, self._reset_after)
         if newcomers - set(self._cursors):
             now = {state.symbol: state.trades for state in client.status().markets}
             for where in newcomers - set(self._cursors):
