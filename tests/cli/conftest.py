@@ -43,6 +43,11 @@ class Said(NamedTuple):
         return json.loads(self.out)
 
     @property
+    def plain(self) -> str:
+        """The text without the escape sequences of colour."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.out)
+
+    @property
     def lines(self) -> list[Any]:
         return [json.loads(line) for line in self.out.splitlines()]
 
@@ -172,11 +177,6 @@ def free_ports(count: int) -> str:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return ", ".join(str(each.getsockname()[1]) for each in sockets)
-
-
-def uncoloured(text: str) -> str:
-    """Return text without the escape sequences of colour."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``p2px cluster``: a cluster's life, told in text and JSON."""
 
+import json
 import signal
 from collections.abc import Iterator
 
@@ -72,8 +73,6 @@ def test_a_killed_node_is_restarted_and_orders_go_on_meanwhile(own):
     assert own("order", "buy", "1@5").code == 0
     # client1 is back once it answers under its name again
     with own.start("cluster", "status", "-w", "-o", "jsonl") as watch:
-        import json
-
         for line in watch.stdout:
             nodes = {node["name"]: node for node in json.loads(line)["nodes"]}
             if nodes["client1"]["restarts"] == 1 and nodes["client1"]["sequence"]:
@@ -157,13 +156,11 @@ def test_another_cluster_has_another_name_and_is_reached_by_it(own):
     "words", [("cluster", "status"), ("cluster", "ps"), ("order", "ls"), ("market", "ls"), ("config", "show")]
 )
 def test_tables_fit_the_terminal_and_cut_nothing(p2px, columns, words):
-    from conftest import uncoloured
-
     p2px.place("0.12345678@12345.67")
     with p2px.terminal(*words, columns=columns) as terminal:
         said = terminal.finish()
     assert said.code == 0
-    lines = uncoloured(said.out).splitlines()
+    lines = said.plain.splitlines()
     assert max(map(len, lines)) <= columns
     assert "…" not in said.out
     if words == ("order", "ls"):

@@ -27,6 +27,7 @@ def test_an_unknown_process_lists_those_there_are(p2px):
 def test_following_goes_on_with_new_lines(p2px):
     with p2px.start("cluster", "logs", "supervisor", "-n", "1", "-f", "-o", "jsonl") as follow:
         json.loads(follow.stdout.readline())
+        p2px.hang_up()
         p2px("cluster", "restart", "client3")
         assert "client3" in json.loads(follow.stdout.readline())["event"]
         follow.send_signal(signal.SIGINT)

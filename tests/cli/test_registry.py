@@ -1,5 +1,6 @@
 """``p2px registry``: asked through the command line."""
 
+import json
 import signal
 
 import pytest
@@ -35,8 +36,6 @@ def test_show_lists_members_and_the_nodes_addresses(p2px):
 
 def test_a_member_runs_in_the_foreground_until_it_is_told_to_stop(nowhere):
     with nowhere.start("registry", "run", "--dp", "0", "--aph", "0", "-o", "jsonl") as member:
-        import json
-
         http = json.loads(member.stdout.readline())["http"]
         assert nowhere("registry", "announce", "here", "4000", "--registry", http).code == 0
         assert nowhere("registry", "lookup", "here", "--registry", http).out == "127.0.0.1:4000\n"

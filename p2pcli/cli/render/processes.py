@@ -7,7 +7,7 @@ from p2pcli.cli.render.ink import Paint, plain
 from p2pcli.cli.render.quantities import age
 from p2pcli.cli.render.table import Cell, Column, Table, aligned
 from p2pcli.cluster.report import ClusterReport, State
-from p2pcli.cluster.status import ClusterStatus
+from p2pcli.cluster.status import ClusterStatus, StatusOfNode
 
 SHOWN_DIGEST = 8  # hex digits in a table; `verify` compares whole ones
 
@@ -85,14 +85,15 @@ def processes_document(report: ClusterReport, now: float) -> list[dict[str, Any]
 
 
 def status_tables(status: ClusterStatus) -> list[Table]:
-    """Return the nodes and the registry members of a cluster."""
+    """Return the nodes, their markets where there are several, and the registry members."""
+    has_one = max((len(node.sequence) for node in status.nodes), default=0) <= 1
+    sequences = (Column("SEQUENCE", right=True), Column("DIGEST")) if has_one else ()
     nodes = Table(
         columns=(
             Column("NODE"),
             Column("STATE"),
             Column("ADDRESS"),
-            Column("SEQUENCE", right=True, wraps=True),
-            Column("DIGEST", wraps=True),
+            *sequences,
             Column("OPEN", right=True),
             Column("TRADES", right=True),
             Column("RESTARTS", right=True),
@@ -102,10 +103,9 @@ def status_tables(status: ClusterStatus) -> list[Table]:
                 node.name,
                 state_cell(node.state),
                 node.rpc or "-",
-                _by_market(node.sequence),
-                _by_market({symbol: digest[:SHOWN_DIGEST] for symbol, digest in node.digest.items()}),
-                _figure(node.open_orders),
-                _figure(node.trades),
+                *(_sequence_and_digest(node) if has_one else ()),
+                str(node.open_orders),
+                str(node.trades),
                 str(node.restarts),
             )
             for node in status.nodes
@@ -132,7 +132,26 @@ def status_tables(status: ClusterStatus) -> list[Table]:
         ],
         empty="the cluster has no registry members of its own",
     )
-    return [nodes, members]
+    return [nodes, members] if has_one else [nodes, _markets_table(status), members]
+
+
+def _markets_table(status: ClusterStatus) -> Table:
+    symbols = dict.fromkeys(symbol for node in status.nodes for symbol in node.sequence)
+    return Table(
+        columns=(Column("MARKET"), Column("NODE"), Column("SEQUENCE", right=True), Column("DIGEST")),
+        rows=[
+            (symbol, node.name, str(node.sequence[symbol]), node.digest[symbol][:SHOWN_DIGEST])
+            for symbol in symbols
+            for node in status.nodes
+            if symbol in node.sequence
+        ],
+    )
+
+
+def _sequence_and_digest(node: StatusOfNode) -> tuple[str, str]:
+    for symbol, sequence in node.sequence.items():
+        return str(sequence), node.digest[symbol][:SHOWN_DIGEST]
+    return "-", "-"
 
 
 def status_title(status: ClusterStatus, paint: Paint = plain) -> str:
@@ -161,14 +180,3 @@ def clusters_table(rows: Sequence[tuple[str, str, str]]) -> Table:
 def _addresses(addresses: Mapping[str, str]) -> str:
     known = [addresses[kind] for kind in ("rpc", "http", "dht") if kind in addresses]
     return "  ".join(known) or "-"
-
-
-def _by_market(values: Mapping[str, object]) -> str:
-    """Return a figure by itself in a cluster of one market, else one for each."""
-    if len(values) <= 1:
-        return "".join(str(value) for value in values.values()) or "-"
-    return "  ".join(f"{symbol} {value}" for symbol, value in values.items())
-
-
-def _figure(value: int | None) -> str:
-    return "-" if value is None else str(value)
