@@ -71,18 +71,22 @@ def test_a_stranger_at_a_nodes_address_is_passed_over(start_node, tmp_path):
 
 def test_what_was_sent_once_is_unknown_whatever_is_said_afterwards():
     for said in ("gone", Busy("full"), BadRequest("what?"), NoSuchMarket("where?")):
-        with FakeNode("hangs up", said) as node, roaming(node.address, deadline_s=1.0) as client:
-            with pytest.raises(Unknown):
-                client.submit(MARKET, [SELL])
+        with (
+            FakeNode("hangs up", said) as node,
+            roaming(node.address, deadline_s=1.0) as client,
+            pytest.raises(Unknown),
+        ):
+            client.submit(MARKET, [SELL])
 
 
-def test_what_was_never_taken_is_refused():
-    with FakeNode("gone") as node, roaming(node.address, deadline_s=0.2) as client:
-        with pytest.raises(NobodyServes):
-            client.submit(MARKET, [SELL])
-    with FakeNode(Busy("full")) as node, roaming(node.address, deadline_s=0.2) as client:
-        with pytest.raises(Busy):
-            client.submit(MARKET, [SELL])
+@pytest.mark.parametrize(("way", "failure"), [("gone", NobodyServes), (Busy("full"), Busy)])
+def test_what_was_never_taken_is_refused(way, failure):
+    with (
+        FakeNode(way) as node,
+        roaming(node.address, deadline_s=0.2) as client,
+        pytest.raises(failure),
+    ):
+        client.submit(MARKET, [SELL])
 
 
 def test_a_short_time_left_once_does_not_shorten_later_answers(start_node):
