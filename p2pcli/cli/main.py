@@ -24,6 +24,7 @@ ROOMS = {
         ("market", "market", "market", "List markets; halt and resume one."),
         ("client", "client", "client", "Run an example client that keeps trading."),
         ("verify", "verify", "verify", "Do all nodes agree? Exit code 1 when not."),
+        ("chaos", "chaos", "chaos", "Kill and pause processes under load; is anything lost?"),
         ("node", "node", "node", "Ask one node how it is."),
         ("registry", "registry", "registry", "Who is where: look up, announce, run a member."),
         ("config", "config", "config", "Show every setting and where it comes from."),
