@@ -158,7 +158,7 @@ def _cell(text: str) -> str:
 # -- pages --------------------------------------------------------------------------------------------
 
 _COMMANDS, _OUTCOMES, _REQUESTS, _REPLIES = union(Command), union(Outcome), union(Request), union(Reply)
-_TOP = [*HANDSHAKE, *_REQUESTS, *_REPLIES, *_COMMANDS, *_OUTCOMES, *VIEWS, Entry, Body]
+_TOP: list[Struct] = [*HANDSHAKE, *_REQUESTS, *_REPLIES, *_COMMANDS, *_OUTCOMES, *VIEWS, Entry, Body]
 _PARTS, _ENUMS = parts(_TOP)
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -72,7 +72,7 @@ def test_every_test_that_is_named_exists() -> None:
 
 def test_every_command_that_is_named_exists() -> None:
     context = click.Context(p2px)
-    for page, text in named(r"p2px [a-z][a-z -]*"):
+    for page, text in named(r"^p2px [a-z][a-z -]*"):
         words = text.removeprefix("p2px ").split()
         group: click.Command | None = p2px
         for word in words:
