@@ -151,6 +151,7 @@ class HostedMarket:
         """Read from the log what no push has brought. Between two looks a push has time to arrive."""
         seen = 0
         while not self._stopping.wait(POLL_S):
+            self.replica.check()  # a push may have brought what this node must stop for
             if self.replica.sequence < seen:
                 self.replica.catch_up(seen)
             seen = self._log.last()

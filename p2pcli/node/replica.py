@@ -17,7 +17,7 @@ from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Checkpoint
 from p2pcli.node.attest import Attestations
 from p2pcli.node.body import Body, decode_body
-from p2pcli.node.machine import Applied, Machine
+from p2pcli.node.machine import Applied, BrokenChain, Machine
 from p2pcli.node.requests import NotCaughtUp, NotServing
 
 READ_LIMIT = 1000  # entries read from the log at once
@@ -47,6 +47,7 @@ class Replica:
         self._due_digest: tuple[int, bytes] | None = None
         self._commands = 0  # applied since the last snapshot
         self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
+        self._failure: Exception | None = None
 
     @property
     def sequence(self) -> int:
@@ -55,9 +56,15 @@ class Replica:
 
     @contextmanager
     def reading(self) -> Iterator[Machine]:
-        """Hold the lock and give the machine, for reads that are short."""
+        """Hold the lock and give the machine, for reads that are short. Raises like ``check``."""
         with self._lock:
+            self.check()
             yield self._machine
+
+    def check(self) -> None:
+        """Raise what an entry failed with, whichever thread brought it: the node must stop (S12)."""
+        if self._failure is not None:
+            raise self._failure
 
     def take_epoch(self, epoch: int) -> None:
         """From now on, entries of this name under a higher epoch mean that another process took over."""
@@ -67,6 +74,7 @@ class Replica:
     def offer(self, entries: Iterable[Entry]) -> bool:
         """Apply what comes next and pass over what was applied. Says whether nothing was too early."""
         with self._lock:
+            self.check()
             machine = self._machine
             for entry in entries:
                 if entry.sequence > machine.sequence + 1:
@@ -153,6 +161,15 @@ class Replica:
     def _apply(self, entry: Entry, body: Body | None) -> None:
         if body is None:
             body = decode_body(entry.batch.body)
+        try:
+            self._carry_out(entry, body)
+        except BrokenChain:  # nothing has changed: a peer may have pushed what the log does not have
+            raise
+        except Exception as error:
+            self._failure = error
+            raise
+
+    def _carry_out(self, entry: Entry, body: Body) -> None:
         applied = self._machine.apply(entry, body)
         batch = entry.batch
         if batch.producer == self._name and self._epoch:

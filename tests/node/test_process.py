@@ -10,18 +10,22 @@ import pytest
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import Corrupt
+from p2pcli.log.chain import link
+from p2pcli.log.entry import Batch, Corrupt, Entry
 from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Amend, Cancel, Checkpoint, Define, Place, Side
 from p2pcli.market.events import Amended, Cancelled, Placed, Reason, Refused, Repeated, Status
 from p2pcli.market.instrument import as_define
+from p2pcli.node.body import encode_body
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.hosted import OtherInstrument
 from p2pcli.node.process import BadSecretFile, NoPeerHasIt
 from p2pcli.node.replica import Replaced
-from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder
+from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder, Push, encode
 from p2pcli.node.roaming import RoamingClient
-from p2pcli.rpc.auth import TurnedAway, WrongSecret
+from p2pcli.rpc.auth import ROLE_PEER, TurnedAway, WrongSecret
+from p2pcli.rpc.frame import framed
+from p2pcli.rpc.tcp import dial
 
 from .conftest import BTC, SECRET, RunningNode
 
@@ -342,3 +346,34 @@ def test_a_node_whose_log_begins_too_late_does_not_serve_without_a_peer(start_no
         log.trim(log.last())
     failure = start_node("client2").wait()
     assert isinstance(failure, NoPeerHasIt)
+
+
+def test_an_entry_that_a_peer_pushes_can_stop_a_node(start_node, tmp_path):
+    # A peer's thread brings it, whose failures otherwise end a connection and nothing more.
+    node = start_node("client1")
+    with node.client() as client:
+        client.submit(MARKET, [sell(3, 100)])
+    with SqliteLog(tmp_path / "log" / "BTC-USD", durable=False) as log:
+        last = log.read(log.last() - 1, 1)[0]
+    body = encode_body(1, [("ann", msgspec.Raw(encode([sell(1, 100)])))])
+    batch = Batch("client1", last.batch.epoch + (1 << 32), 1, body)
+    entry = Entry(last.sequence + 1, batch, link(last.chain, batch))
+    peer, _, _ = dial(*node.address, SECRET, role=ROLE_PEER, caller="client2")
+    peer.send_blocking(framed(encode(Push(BTC.number, [entry]))))
+    failure = node.wait()
+    peer.release()
+    assert isinstance(failure, Replaced)
+
+
+def test_a_pushed_entry_that_does_not_follow_is_left_to_the_log(start_node):
+    node = start_node("client1")
+    peer, _, _ = dial(*node.address, SECRET, role=ROLE_PEER, caller="client2")
+    with node.client() as client:
+        last = client.submit(MARKET, [sell(3, 100)]).sequence
+        body = encode_body(1, [("ann", msgspec.Raw(encode([sell(1, 100)])))])
+        peer.send_blocking(
+            framed(encode(Push(BTC.number, [Entry(last + 1, Batch("client2", 1, 1, body), bytes(32))])))
+        )
+        assert list(peer.receive()) == []  # it hangs up
+        assert client.submit(MARKET, [sell(3, 100)]).sequence == last + 1
+    peer.release()
