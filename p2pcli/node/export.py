@@ -75,7 +75,9 @@ class Export:
             return []
         if isinstance(command, Place):
             self._owners[outcome.order] = owner, command.side
-        taker, side = self._owners[outcome.order]
+        # An amended order may be older than this history, which then began from a peer's snapshot.
+        taker, side = self._owners.get(outcome.order, (owner, None))
+        buys, sells = side is Side.BUY, side is Side.SELL
         return [
             {
                 "seq": self.position,
@@ -85,8 +87,8 @@ class Export:
                 "taker": outcome.order,
                 "price": fill.price,
                 "qty": fill.quantity,
-                "buyer": taker if side is Side.BUY else fill.maker_owner,
-                "seller": fill.maker_owner if side is Side.BUY else taker,
+                "buyer": taker if buys else fill.maker_owner if sells else None,
+                "seller": taker if sells else fill.maker_owner if buys else None,
             }
             for fill in outcome.fills
         ]

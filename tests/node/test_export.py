@@ -93,3 +93,15 @@ def test_repeats_and_refusals_are_marked():
 
 def test_what_nodes_say_to_each_other_takes_no_position():
     assert exported(("n", DEFINE, Done()), ("n", Checkpoint(1000, b"", 0), Done())) == ([], [])
+
+
+def test_a_history_that_begins_late_knows_no_side_of_an_older_order():
+    # Its node once began from a peer's snapshot; the order of this amend was placed before that.
+    fill = Fill(7, 100, 4, 1, "bob", 6)
+    amended = Amended(2, Status.FILLED, 4, 100, 4, 0, [fill])
+    quiet = Amended(2, Status.OPEN, 4, 100, 0, 4)
+    rows, trades = exported(("ann", Amend(2, 4), quiet), ("ann", Amend(2, 4, 100), amended))
+    assert [row["order"] for row in rows] == [2, 2]
+    assert [(trade["maker"], trade["taker"], trade["buyer"], trade["seller"]) for trade in trades] == [
+        (1, 2, None, None)
+    ]
