@@ -75,11 +75,13 @@ class Rows:
         found: list[Entry] = []
         size = 0
         cursor = self._connection.cursor()
+        expected = max(after, 1)  # what a damaged row says of itself is not to be believed
         try:
             for row in cursor.execute(_READ, (after, limit)):
                 entry = _entry(row)
                 if entry is None:
-                    return found, Problem(row[0], "cannot be decoded")
+                    return found, Problem(expected, "cannot be decoded")
+                expected = entry.sequence + 1
                 size += len(entry.batch.body) if entry.sequence > after else 0
                 if size > MAX_READ:
                     break
@@ -87,7 +89,6 @@ class Rows:
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise self._health.failure(error) from error
-            expected = found[-1].sequence + 1 if found else max(after, 1)
             return found, Problem(expected, f"cannot be read: {error}")
         finally:
             cursor.close()  # ends the read transaction, which would keep the WAL from starting again

@@ -97,6 +97,17 @@ def test_a_trimmed_log_is_checked_from_its_first_entry(log):
     assert check_log(log)[:2] == (1500, 2500)
 
 
+def test_a_log_that_is_trimmed_meanwhile_is_checked_from_where_it_begins_then(tmp_path, log):
+    class TrimmedMeanwhile(SqliteLog):
+        def read(self, after, limit):
+            entries = super().read(after, min(limit, 100))
+            self.trim(2000)
+            return entries
+
+    with TrimmedMeanwhile(tmp_path, durable=False) as other:
+        assert check_log(other) == (2000, 2500, log.read(2499, 1)[0].chain, None)
+
+
 def test_the_first_problem_of_a_log_is_reported_with_what_is_sound_before_it(log, tmp_path):
     sound = log.read(1199, 1)[0]
     damage(tmp_path, "UPDATE batch SET body = x'00' WHERE sequence = 1201")

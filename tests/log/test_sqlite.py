@@ -183,6 +183,17 @@ def test_a_failed_checkpoint_keeps_what_was_acknowledged_and_ends_the_log_object
     assert all(entry.batch.body == big for entry in entries)
 
 
+def test_a_log_whose_first_checkpoint_fails_is_not_opened(tmp_path, nursery):
+    # Else it would show what may not be synced.
+    writer = nursery.append(tmp_path, "writer1", body_bytes=4000)
+    writer.reports(20)
+    writer.kill()
+    with files_no_larger_than(50_000), pytest.raises(Broken, match="checkpoint failed"):
+        SqliteLog(tmp_path)
+    with SqliteLog(tmp_path) as log:
+        assert log.last() >= 20
+
+
 def test_a_removed_folder_stops_appending(log, tmp_path):
     fill(log, 1)
     shutil.rmtree(tmp_path / "log")

@@ -117,6 +117,7 @@ def test_a_missing_database_is_a_loss_and_not_a_beginning(sound, tmp_path):
         ("UPDATE batch SET body = x'00' WHERE sequence = 100", 100),
         ("UPDATE batch SET producer = 'client3' WHERE sequence = 100", 100),
         ("UPDATE batch SET chain = zeroblob(32) WHERE sequence = 100", 100),
+        ("UPDATE batch SET producer = CAST(x'ff' AS TEXT) WHERE sequence = 100", 100),
         ("UPDATE batch SET epoch = -1 WHERE sequence = 100", 100),
         ("UPDATE batch SET sequence = 300 WHERE sequence = 200", 200),
         ("UPDATE batch SET sequence = 99999 WHERE sequence = 100", 100),
