@@ -17,6 +17,12 @@ class Usage(BadInput):
     code = "usage"
 
 
+class SystemTrouble(P2pxError):
+    """The operating system refused something: a full disk, a missing permission."""
+
+    code = "system"
+
+
 class Bug(P2pxError):
     """Something that p2px did not foresee. It is our mistake, not the reader's."""
 
@@ -51,8 +57,11 @@ def usage_of(mistake: click.ClickException) -> P2pxError:
     return Usage(message, hint=hint)
 
 
-def bug_of(error: BaseException) -> P2pxError:
-    """Return an unforeseen exception as a failure that asks to be reported."""
+def unforeseen(error: BaseException) -> P2pxError:
+    """Return an exception that no room explained: trouble of the machine, or a bug worth reporting."""
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return SystemTrouble(f"{error.strerror or error}{where}")
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Bug(
         f"p2px has a bug: {said}",

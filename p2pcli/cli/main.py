@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from p2pcli.cli.failure import bug_of, failure_document, failure_lines, usage_of, wanted_output
+from p2pcli.cli.failure import failure_document, failure_lines, unforeseen, usage_of, wanted_output
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Group
 from p2pcli.errors import P2pxError
@@ -25,6 +25,8 @@ ROOMS = {
         ("client", "client", "client", "Run an example client that keeps trading."),
         ("verify", "verify", "verify", "Do all nodes agree? Exit code 1 when not."),
         ("chaos", "chaos", "chaos", "Kill and pause processes under load; is anything lost?"),
+        ("export", "export", "export", "Write log, trades and books as files, for checks by others."),
+        ("log", "log", "log", "Show the shared log, and check its hash chain."),
         ("node", "node", "node", "Ask one node how it is."),
         ("registry", "registry", "registry", "Who is where: look up, announce, run a member."),
         ("config", "config", "config", "Show every setting and where it comes from."),
@@ -110,7 +112,7 @@ def _run(words: list[str], invocation: Invocation) -> int:
         # The outermost loop of the program: whatever nobody foresaw still ends in one clear line.
         if invocation.environ.get("P2PX_DEBUG"):
             raise
-        return _fail(bug_of(error), words, invocation)
+        return _fail(unforeseen(error), words, invocation)
 
 
 def _fail(failure: P2pxError, words: Sequence[str], invocation: Invocation) -> int:

@@ -24,7 +24,7 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         cluster=plan.name,
         name=name,
         folder=str(folder.nodes / name),
-        log=f"sqlite://{folder.data}" if plan.log_url == "sqlite" else plan.log_url,
+        log=log_url(plan, folder),
         markets=list(plan.markets),
         secret_path=str(folder.secret_path),
         registry=list(plan.registry),
@@ -36,8 +36,16 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         breaker_reset_s=plan.breaker_reset_s,
         announce_s=plan.announce_s,
         snapshot_commands=plan.snapshot_commands,
+        requests_per_minute=plan.requests_per_minute,
+        slow_s=plan.performance_threshold_s,
+        metrics_port=plan.metrics_port_of(name),
     )
     return GatewayPlan(node, shared_folder=str(folder.data))
+
+
+def log_url(plan: ClusterPlan, folder: ClusterFolder) -> str:
+    """Return where the cluster's log is, in full."""
+    return f"sqlite://{folder.data}" if plan.log_url == "sqlite" else plan.log_url
 
 
 def member_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "MemberPlan":
