@@ -55,7 +55,7 @@ class Door(Generic[Purpose]):
         proven = self.is_proven(source, now)
         if not self._may_ask(source, proven, now):
             return
-        self._silence.heard(source)
+        self._silence.heard(source, now)
         node_id = bytes_of(query.arguments, b"id")
         if node_id is not None and len(node_id) == ID_BYTES and source[1]:
             quiet = self._table.heard(Contact(node_id, source), answered=False, now=now)

@@ -50,11 +50,11 @@ def identity(folder: Path) -> Identity:
 
 def _read(path: Path) -> Identity | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         return None
     try:
-        fields = json.loads(text)
+        fields = json.loads(data)
         if fields["version"] != _VERSION:
             raise FolderUnusable(
                 f"{path} has version {fields['version']!r}, this p2px reads version {_VERSION}",

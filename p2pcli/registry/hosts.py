@@ -44,6 +44,10 @@ def _name(authority: str) -> str:
     """Return the host of ``host:port``, or nothing when the port is none."""
     if authority.startswith("["):
         name, bracket, rest = authority.partition("]")
-        return name + bracket if not rest or (rest[0] == ":" and rest[1:].isdigit()) else ""
-    name, colon, port = authority.partition(":")
-    return name if not colon or (port.isascii() and port.isdigit()) else ""
+        return name + bracket if not rest or (rest[0] == ":" and _is_port(rest[1:])) else ""
+    name, _, port = authority.partition(":")
+    return name if _is_port(port) else ""
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit())  # RFC 3986: a port may be empty

@@ -329,13 +329,12 @@ def request_bytes(host: str, target: str, body: bytes) -> bytes:
 
 
 def reply_bytes(status: int, date: bytes, keep_alive_s: int, body: bytes, head_only: bool = False) -> bytes:
-    """Return a reply as a real Grape forms it; ``keep_alive_s`` 0 announces that the connection closes."""
+    """Return a reply as a real Grape forms it; ``keep_alive_s`` 0 announces that the connection closes.
+
+    ``head_only`` is for HEAD requests, whose replies have no body and, as a Grape's, no length.
+    """
     connection = b"keep-alive\r\nKeep-Alive: timeout=%d" % keep_alive_s if keep_alive_s else b"close"
-    return b"HTTP/1.1 %d %b\r\nDate: %b\r\nConnection: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-        status,
-        REASONS[status],
-        date,
-        connection,
-        len(body),
-        b"" if head_only else body,
+    head = b"HTTP/1.1 %d %b\r\nDate: %b\r\nConnection: %b" % (status, REASONS[status], date, connection)
+    return (
+        head + b"\r\n\r\n" if head_only else b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
     )

@@ -33,6 +33,7 @@ class _Connection:
     socket: socket.socket
     reader: RequestReader
     deadline: float  # when it is closed unless something happens
+    used_at: float  # when it was accepted or last answered
     ticket: int = 0  # of the request that is being answered; 0: none
     request: Request | None = None
     unsent: bytes = b""
@@ -149,23 +150,27 @@ class HttpApi:
                     self._resume_at = now + _PAUSE_S
                     for descriptor in self._listeners:
                         self._poller.modify(descriptor, 0)
-                    self._close_idlest()
+                    self._close_idlest(now)
                     return
                 continue  # this client has gone already
-            if len(self._connections) >= self._max_connections and not self._close_idlest():
+            if len(self._connections) >= self._max_connections and not self._close_idlest(now):
                 client.close()
                 continue
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = _Connection(client, RequestReader(self._max_body), now + _REQUEST_S)
+            connection = _Connection(client, RequestReader(self._max_body), now + _REQUEST_S, now)
             self._connections[client.fileno()] = connection
             self._poller.register(client.fileno(), EPOLLIN)
 
-    def _close_idlest(self) -> bool:
-        idle = [one for one in self._connections.values() if one.reader.idle and not one.ticket]
+    def _close_idlest(self, now: float) -> bool:
+        idle = [
+            one
+            for one in self._connections.values()
+            if one.reader.idle and not one.ticket and one.used_at < now  # not one that is only just accepted
+        ]
         if not idle:
             return False
-        self._close(min(idle, key=lambda connection: connection.deadline))
+        self._close(min(idle, key=lambda connection: connection.used_at))
         return True
 
     def _close(self, connection: _Connection) -> None:
@@ -301,6 +306,7 @@ class HttpApi:
                 return False
             self._watch(connection, EPOLLIN)
             return False
+        connection.used_at = now
         connection.deadline = now + (_IDLE_S if connection.reader.idle else _REQUEST_S)
         self._watch(connection, EPOLLIN)
         return True

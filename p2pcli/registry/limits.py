@@ -40,7 +40,9 @@ class Silence:
     MAX_ADDRESSES = 4096
 
     def __init__(self) -> None:
+        self.recoveries = 0  # how many suspects were heard from again
         self._failures: OrderedDict[Address, tuple[int, float]] = OrderedDict()  # failures in a row, last one
+        self._heard_at: OrderedDict[Address, float] = OrderedDict()
 
     def failures(self, address: Address, now: float) -> int:
         """Return how many queries in a row ``address`` left unanswered, 0 when it answers."""
@@ -50,18 +52,25 @@ class Silence:
     def failed(self, address: Address, asked_at: float, now: float) -> int:
         """Count a query of ``asked_at`` that got no answer; return the failures in a row.
 
-        Queries that were under way together count once: they tell of one moment of silence, which may be
-        ours (a process that was stopped and goes on finds all its queries overdue).
+        It does not count when anything was heard from the address since: then packets were lost, or it came
+        up later. Queries that were under way together count once: they tell of one moment of silence, which
+        may be ours (a process that was stopped and goes on finds all its queries overdue).
         """
-        count, last = self._failures.pop(address, (0, -1.0))
-        if asked_at >= last or count == 0:
+        count, last = self._failures.pop(address, (0, asked_at))
+        if self._heard_at.get(address, asked_at) > asked_at:
+            return 0
+        if asked_at >= last:
             count, last = count + 1, now
-        if len(self._failures) >= self.MAX_ADDRESSES:
-            self._failures.popitem(last=False)
         self._failures[address] = (count, last)
+        if len(self._failures) > self.MAX_ADDRESSES:
+            self._failures.popitem(last=False)
         return count
 
-    def heard(self, address: Address) -> None:
+    def heard(self, address: Address, now: float) -> None:
         """Forget the failures of an address that has just sent a packet."""
-        if self._failures:
-            self._failures.pop(address, None)
+        self._heard_at[address] = now
+        self._heard_at.move_to_end(address)
+        if len(self._heard_at) > self.MAX_ADDRESSES:
+            self._heard_at.popitem(last=False)
+        if self._failures and self._failures.pop(address, None) is not None:
+            self.recoveries += 1

@@ -135,7 +135,7 @@ class Member:
         if pending is None:
             return
         source = pending.address  # equal, but shared with the table: tokens are remembered by the thousand
-        self._silence.heard(source)
+        self._silence.heard(source, now)
         self._door.answered(source, now)
         task = pending.purpose
         if isinstance(message, Reply):

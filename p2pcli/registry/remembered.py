@@ -14,14 +14,14 @@ TokenHolders: TypeAlias = list[tuple[Address, bytes]]  # closest first
 
 
 class RememberedTokens:
-    """Whom to store a key with, as long as that is recent and nobody came or went in the routing table."""
+    """Whom to store a key with, as long as that is recent and nobody came or went since."""
 
     def __init__(self) -> None:
         self._by_key: OrderedDict[bytes, tuple[float, int, TokenHolders]] = OrderedDict()
         self._tokens = 0
 
     def keep(self, key: bytes, holders: TokenHolders, version: int, now: float) -> None:
-        """Remember a lookup's ``holders``, made when the routing table had ``version``."""
+        """Remember a lookup's ``holders``, made when the ring had ``version``."""
         self.forget(key)
         if holders:
             self._by_key[_short(key)] = (now, version, holders)

@@ -101,6 +101,11 @@ class Tasks:
         """Whether something is under way, so that ``tick`` is due every few hundredths of a second."""
         return bool(self._searches or self._stores)
 
+    @property
+    def _ring_version(self) -> int:
+        """A number that changes when a member comes, goes or is heard from after a silence."""
+        return self._table.version + self._silence.recoveries
+
     # -- what starts, moves and ends tasks ----------------------------------------------------------
 
     def start(self, ticket: int, request: Request, now: float) -> None:
@@ -222,7 +227,7 @@ class Tasks:
         key = search.lookup.key
         holders = search.holders()
         if search.method != b"find_node":
-            self._tokens.keep(key, holders, self._table.version, now)
+            self._tokens.keep(key, holders, self._ring_version, now)
         peers = self._peers_of(key, now) if search.method == b"get_peers" else Peers([])
         for ticket, request in search.waiting:
             match request:
@@ -252,7 +257,7 @@ class Tasks:
     def _store_or_search(
         self, ticket: int, request: Announce | Put, method: bytes, key: bytes, now: float
     ) -> None:
-        holders = self._tokens.get(key, self._table.version, now)
+        holders = self._tokens.get(key, self._ring_version, now)
         if holders:
             self._store(ticket, request, holders, False, now)
         else:

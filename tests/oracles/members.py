@@ -5,7 +5,10 @@ may delay, drop and double them; members join, leave and return. One seed gives 
 """
 
 import heapq
+import json
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -189,3 +192,44 @@ class RunningMember:
             self.failure = failure
         finally:
             self._settled.set()
+
+
+_PROGRAM = """
+import json, sys, threading
+import msgspec
+from p2pcli.registry.process import MemberPlan, run
+stop = threading.Event()
+def watch():
+    sys.stdin.read()
+    stop.set()
+threading.Thread(target=watch, daemon=True).start()
+plan = msgspec.json.decode(sys.argv[1], type=MemberPlan)
+run(plan, lambda where: print(json.dumps(where), flush=True), stop)
+"""
+
+
+class SpawnedMember:
+    """One real member in a process of its own, for what only a process can show."""
+
+    def __init__(self, **plan: Any) -> None:
+        plain = {"name": "spawned", "http_port": 0, "dht_port": 0, **plan}
+        command = [sys.executable, "-c", _PROGRAM, json.dumps(plain)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the member ended with {self.process.wait(30)}"
+        self.where: dict[str, str] = json.loads(line)
+
+    @property
+    def http_port(self) -> int:
+        return int(self.where["http"].rpartition(":")[2])
+
+    def stop(self) -> int:
+        """Let the member stop by itself; return its exit code."""
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """Kill the member with SIGKILL."""
+        self.process.kill()
+        self.process.communicate(timeout=30)

@@ -33,8 +33,16 @@ def test_failures_count_in_a_row_and_any_packet_clears_them():
     assert silence.failed(HERE, asked_at=2.5, now=4.5) == 2
     assert silence.failures(HERE, 5.0) == 2
     assert silence.failures(THERE, 5.0) == 0
-    silence.heard(HERE)
+    silence.heard(HERE, now=5.0)
     assert silence.failures(HERE, 5.0) == 0
+
+
+def test_a_query_asked_before_an_address_was_heard_from_is_no_failure():
+    silence = Silence()
+    silence.heard(HERE, now=1.0)
+    assert silence.failed(HERE, asked_at=0.5, now=2.5) == 0
+    assert silence.failures(HERE, 2.5) == 0
+    assert silence.failed(HERE, asked_at=1.5, now=3.5) == 1
 
 
 def test_queries_under_way_together_count_as_one_failure():
@@ -55,4 +63,6 @@ def test_many_silent_addresses_take_bounded_memory():
     silence = Silence()
     for number in range(Silence.MAX_ADDRESSES + 100):
         silence.failed(("10.0.0.1", number), asked_at=0.0, now=1.0)
+        silence.heard(("10.0.0.2", number), now=1.0)
     assert len(silence._failures) <= Silence.MAX_ADDRESSES
+    assert len(silence._heard_at) <= Silence.MAX_ADDRESSES

@@ -414,6 +414,16 @@ def test_a_frozen_member_does_not_delay_announces_of_known_names_for_long():
     assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(1)
 
 
+def test_a_member_that_thaws_gets_the_next_announce_of_a_known_name():
+    ring, members = make_ring(3)
+    ring.frozen.add(("127.0.0.1", C))
+    assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(1)
+    ring.frozen.clear()
+    ring.ask(members[0], Find(b"other"))
+    ring.run(for_s=1)
+    assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(2)
+
+
 def test_a_dead_member_loses_its_place_and_one_that_returns_gets_it_back():
     ring, members = make_ring(3)
     ring.leave(C)
