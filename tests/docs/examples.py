@@ -34,10 +34,11 @@ _VARIES = (
     (re.compile(r"\b[0-9a-f]{16,64}\b"), "<hex>"),
     (re.compile(r"\b(sequence\W{1,4})\d+"), r"\1<n>"),
     (re.compile(r"\b(pid\W{1,4})\d+"), r"\1<n>"),
+    (re.compile(r"\b(entries )\d+ to \d+"), r"\1<n> to <n>"),
     (re.compile(r"\b(lines in )\d+\.\d+ s\b"), r"\1<duration>"),
     (re.compile(r"\b(up(?:time_s)?\W{1,4})\d+(\.\d+)?( ?(?:ms|s|m|h))?"), r"\1<duration>"),
 )
-_VARYING_COLUMNS = {"PID", "UPTIME", "SEQUENCE", "TIME", "DIGEST"}
+_VARYING_COLUMNS = {"PID", "UPTIME", "SEQUENCE", "TIME", "DIGEST", "CHAIN"}
 _HEADER = re.compile(r"[A-Z0-9 ]{3,}")
 
 
