@@ -134,6 +134,7 @@ STARRED: dict[str, str] = {
     "node.files": "disk",
     "node.history": "threads disk clock",
     "node.hosted": "threads chance",
+    "node.metrics_http": "sockets clock",
     "node.process": "threads processes disk clock",
     "node.replica": "threads clock",
     "node.roaming": "threads clock chance",

@@ -51,6 +51,9 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 256  # of one node
     breaker_failures: int = 5
     breaker_reset_s: float = 2.0
+    requests_per_minute: int = 0  # of one client at one node; 0: no limit
+    performance_threshold_s: float = 0.1  # a slower operation is logged; 0: none is
+    metrics_port: int = 0  # of client1, client2 has the next; 0: no metrics
     environment: str = ""
     log_level: str = "info"
     logs: str = ""  # folder of the log files; "": logs/ in the cluster's folder
@@ -71,6 +74,12 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     def registry(self) -> tuple[str, ...]:
         """Return the HTTP addresses of every registry a node may ask."""
         return tuple(f"{self.host}:{member.http_port}" for member in self.members) + self.grapes
+
+    def metrics_port_of(self, name: str) -> int | None:
+        """Return the port of a node's metrics, which follows its number; None: it has none."""
+        if not self.metrics_port:
+            return None
+        return self.metrics_port + max(1, _number(name)) - 1
 
     @property
     def kinds(self) -> dict[str, str]:

@@ -92,6 +92,13 @@ class MarketStatus(msgspec.Struct, frozen=True, array_like=True):
     problem: str = ""  # why this market does not serve here; "": it does
 
 
+class BreakerView(msgspec.Struct, frozen=True, array_like=True):
+    """The circuit breaker before one peer."""
+
+    state: str  # closed, open (the peer is left alone) or half-open (one trial)
+    failures: int = 0  # in a row
+
+
 class NodeStatus(msgspec.Struct, frozen=True, array_like=True):
     """One node, as it describes itself."""
 
@@ -102,6 +109,8 @@ class NodeStatus(msgspec.Struct, frozen=True, array_like=True):
     markets: list[MarketStatus]
     peers: dict[str, str] = {}  # peer name -> "connected", or why not
     version: str = ""
+    breakers: dict[str, BreakerView] = {}  # by peer name, like peers
+    metrics: str = ""  # where /metrics is, "host:port"; "": nowhere
 
 
 class DayView(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Command
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import BookView, DayView, NodeStatus, OrderView, TradeView
+from p2pcli.market.views import BookView, BreakerView, DayView, NodeStatus, OrderView, TradeView
 from p2pcli.node.requests import (
     Answer,
     Fault,
@@ -31,6 +31,7 @@ from p2pcli.node.requests import (
     ReadStatus,
     ReadTrades,
     Reply,
+    ResetBreaker,
     Submit,
     Unknown,
     View,
@@ -161,6 +162,10 @@ class ExchangeClient:
     def status(self) -> NodeStatus:
         """Return the node's description of itself."""
         return self._view("", ReadStatus(self._id()), NodeStatus)[1]
+
+    def reset_breaker(self, peer: str) -> BreakerView:
+        """Have the node try a peer again at once. Raises ``NoSuchPeer``."""
+        return self._view("", ResetBreaker(self._id(), peer), BreakerView)[1]
 
     def state_digest(self, market: str, at_least: int = 0) -> tuple[int, bytes]:
         """Return the sequence and the digest of the whole state of a market."""

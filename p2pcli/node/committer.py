@@ -12,15 +12,18 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from p2pcli.clock import now_ns
+from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
+from p2pcli.market.instrument import Instrument
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
+from p2pcli.node.metrics import Histogram
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Answer, Busy, Fault, NotServing, Unknown, encode, fault
+from p2pcli.node.trace import named
 from p2pcli.rpc.frame import FrameTooLarge, framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
@@ -45,9 +48,22 @@ class Committer:
     """One market's queue of requests and the thread that empties it."""
 
     def __init__(
-        self, name: str, epoch: int, log: Log, replica: Replica, committed: Callable[[Entry], None]
+        self,
+        name: str,
+        instrument: Instrument,
+        epoch: int,
+        log: Log,
+        replica: Replica,
+        committed: Callable[[Entry], None],
+        slow_s: float = 0.0,
     ) -> None:
+        """``slow_s``: a commit that takes longer is logged with its timings; 0: none is."""
+        self.append_seconds = Histogram()
+        self.committed = 0  # commands
+        self.busy = 0  # requests refused because the queue was full
         self._name = name
+        self._instrument = instrument
+        self._slow_s = slow_s
         self._epoch = epoch
         self._number = 0
         self._log = log
@@ -75,6 +91,7 @@ class Committer:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
             if self._waiting_commands + commands > MAX_WAITING:
+                self.busy += len(requests)
                 raise Busy(
                     f"node {self._name} has {self._waiting_commands} commands waiting (limit {MAX_WAITING})",
                     hint="send again a little later, or through another node",
@@ -136,28 +153,65 @@ class Committer:
         time_ns = now_ns()
         raw = encode_body(time_ns, [(request.owner, request.raw) for request in requests])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
+        began = monotonic()
         try:
             sequence = self._log.append(batch, APPEND_S)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
             self._refuse(requests, Busy(f"the log is unavailable: {error.message}", hint=error.hint))
             return
+        appended = monotonic()
+        self.append_seconds.observe(appended - began)
         self._number += 1
         body = Body(VERSION, time_ns, [Group(request.owner, request.commands) for request in requests])
         entry, applied = self._replica.settle(batch, sequence, body)
-        self._answer(requests, applied)  # before the push, whose threads would compete for the interpreter
+        settled = monotonic()
+        self.committed += self._answer(requests, applied)
+        # Only now, because the threads that push would compete for the interpreter.
         self._committed(entry)
+        answered = monotonic()
+        is_slow = bool(self._slow_s) and answered - began > self._slow_s
+        if is_slow or logger.isEnabledFor(logging.DEBUG):
+            timings = (appended - began, settled - appended, answered - settled)
+            self._trace(requests, applied, timings, logging.WARNING if is_slow else logging.DEBUG)
 
-    def _answer(self, requests: list[Pending], applied: Applied) -> None:
+    def _trace(
+        self,
+        requests: list[Pending],
+        applied: Applied,
+        timings: tuple[float, float, float],
+        level: int,
+    ) -> None:
+        """Log what became of each request, by its own id and the ids of its orders."""
+        append_ms, apply_ms, answer_ms = (round(1000 * seconds, 3) for seconds in timings)
+        entry = {
+            "market": self._instrument.symbol,
+            "sequence": applied.sequence,
+            "requests": len(requests),
+            "append_ms": append_ms,
+            "apply_ms": apply_ms,
+            "answer_ms": answer_ms,
+        }
+        event = "slow commit" if level > logging.DEBUG else "committed"
+        for request, outcomes in zip(requests, applied.outcomes, strict=True):
+            for orders in named(self._instrument, outcomes):
+                about = {"request": request.id, "owner": request.owner, "orders": orders}
+                logger.log(level, event, extra=entry | about)
+
+    def _answer(self, requests: list[Pending], applied: Applied) -> int:
+        """Send each request its outcomes; return how many commands there were."""
         assert len(applied.outcomes) == len(requests), "an own batch is answered group by group"
         sequence = applied.sequence
         frames: dict[Connection, list[bytes]] = {}
+        commands = 0
         for request, outcomes in zip(requests, applied.outcomes, strict=True):
+            commands += len(outcomes)
             if request.connection is not None:
                 frame = _answer_frame(Answer(request.id, sequence, outcomes))
                 frames.setdefault(request.connection, []).append(frame)
         for connection, parts in frames.items():
             _send(connection, b"".join(parts))
+        return commands
 
     def _refuse(self, requests: Sequence[Pending], error: P2pxError) -> None:
         for request in requests:

@@ -11,7 +11,9 @@ from collections import deque
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Entry
-from p2pcli.node.requests import Push, encode
+from p2pcli.market.views import BreakerView
+from p2pcli.node.metrics import PeerReading
+from p2pcli.node.requests import NoSuchPeer, Push, encode
 from p2pcli.rpc.auth import ROLE_PEER
 from p2pcli.rpc.breaker import Breaker, CircuitOpen
 from p2pcli.rpc.frame import framed
@@ -47,8 +49,25 @@ class Sender:
         return self.problem or "connected"
 
     @property
-    def breaker(self) -> Breaker:
-        return self._breaker
+    def name(self) -> str:
+        """Return the peer's name, its address while that is unknown."""
+        return self.peer or f"{self.address[0]}:{self.address[1]}"
+
+    @property
+    def breaker(self) -> BreakerView:
+        """Return what the breaker says now."""
+        return BreakerView(self._breaker.state, self._breaker.failures)
+
+    def reading(self) -> PeerReading:
+        return PeerReading(
+            self.name, not self.problem, self._breaker.state, self._breaker.failures, self._bytes
+        )
+
+    def reset(self) -> None:
+        """Close the breaker and try the peer at once."""
+        self._breaker.reset()
+        with self._arrived:
+            self._arrived.notify()
 
     def offer(self, frame: bytes) -> None:
         """Queue one frame; a queue that would grow over its limit is emptied first."""
@@ -178,10 +197,25 @@ class Distribution:
 
     def peers(self) -> dict[str, str]:
         """Return each peer's name (its address while unknown) and ``connected`` or why not."""
-        return {
-            sender.peer or f"{sender.address[0]}:{sender.address[1]}": sender.state
-            for sender in self._senders.values()
-        }
+        return {sender.name: sender.state for sender in self._senders.values()}
+
+    def breakers(self) -> dict[str, BreakerView]:
+        """Return each peer's breaker, by the same names."""
+        return {sender.name: sender.breaker for sender in self._senders.values()}
+
+    def readings(self) -> list[PeerReading]:
+        """Return what the metrics say of each peer."""
+        return [sender.reading() for sender in self._senders.values()]
+
+    def reset(self, peer: str) -> BreakerView:
+        """Close a peer's breaker and try it at once. Raises ``NoSuchPeer``."""
+        for sender in self._senders.values():
+            if sender.name == peer:
+                sender.reset()
+                logger.info("breaker reset by hand", extra={"peer": peer})
+                return sender.breaker
+        known = ", ".join(sorted(self.peers())) or "none"
+        raise NoSuchPeer(f"node {self.name} has no peer {peer[:60]!a}; its peers are {known}")
 
     def stop(self) -> None:
         """Hang up on every peer and wait for the threads."""

@@ -67,6 +67,11 @@ class History:
         """Return the last sequence in the file."""
         return int(self._written)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many entries are not in the file yet."""
+        return len(self._pending)
+
     def add(self, applied: Applied, body: bytes) -> None:
         """Queue one entry; what the file already has is passed over. Waits while the queue is full."""
         with self._changed:

@@ -18,6 +18,7 @@ from p2pcli.node.checkpoints import Checkpoints
 from p2pcli.node.committer import Committer, Pending
 from p2pcli.node.history import History
 from p2pcli.node.machine import Machine
+from p2pcli.node.metrics import Histogram, MarketReading
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import encode
@@ -62,6 +63,8 @@ class HostedMarket:
         self._history = History(own / "history.db")
         self.snapshots = Snapshots(own)
         self._snapshot_commands = plan.snapshot_commands
+        self._slow_s = plan.slow_s
+        self._log_last = 0  # as the tail saw it
         self._checkpoints: Checkpoints | None = None
         machine = self.snapshots.newest(self._history.written)
         self.replica = Replica(plan.name, self._log, machine, self._history.add)
@@ -115,7 +118,9 @@ class HostedMarket:
         with self.replica.reading() as machine:
             epoch = new_epoch(machine.sessions.epoch(self._name), randbits(32))
         self.replica.take_epoch(epoch)
-        self.committer = Committer(self._name, epoch, self._log, self.replica, committed)
+        self.committer = Committer(
+            self._name, self.instrument, epoch, self._log, self.replica, committed, self._slow_s
+        )
         symbol = self.instrument.symbol
         self._threads.append(self._run(f"commit {symbol}", self.committer.run))
         self._threads.append(self._run(f"tail {symbol}", self._tail))
@@ -149,12 +154,11 @@ class HostedMarket:
 
     def _tail(self) -> None:
         """Read from the log what no push has brought. Between two looks a push has time to arrive."""
-        seen = 0
         while not self._stopping.wait(POLL_S):
             self.replica.check()  # a push may have brought what this node must stop for
-            if self.replica.sequence < seen:
-                self.replica.catch_up(seen)
-            seen = self._log.last()
+            if self.replica.sequence < self._log_last:
+                self.replica.catch_up(self._log_last)
+            self._log_last = self._log.last()
 
     def status(self) -> MarketStatus:
         """Describe this market as it is here now."""
@@ -167,6 +171,25 @@ class HostedMarket:
                 machine.last_trade,
                 machine.last_price,
                 machine.halted,
+            )
+
+    def reading(self) -> MarketReading:
+        """Return this market's counts for the metrics. Touches no disk."""
+        committer = self.committer
+        with self.replica.reading() as machine:
+            return MarketReading(
+                self.instrument.symbol,
+                machine.last_order,
+                machine.last_trade,
+                machine.open_orders,
+                machine.sequence,
+                max(0, self._log_last - machine.sequence),
+                committer.waiting if committer is not None else 0,
+                self._history.waiting,
+                committer.committed if committer is not None else 0,
+                committer.busy if committer is not None else 0,
+                committer.append_seconds if committer is not None else Histogram(),
+                self.replica.apply_seconds,
             )
 
     def stop(self) -> None:

@@ -23,3 +23,6 @@ class NodePlan(msgspec.Struct, frozen=True):
     breaker_reset_s: float = 2.0
     announce_s: float = 20.0  # how often this node repeats its announcements
     snapshot_commands: int = 100_000  # commands between two snapshots
+    requests_per_minute: int = 0  # of one owner; 0: no limit
+    slow_s: float = 0.1  # a commit or read that takes longer is logged with its timings; 0: none is
+    metrics_port: int | None = None  # of /metrics and /health; 0: a free one, None: there are none

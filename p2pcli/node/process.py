@@ -16,6 +16,8 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import Discovery, node_service_name, service_name
 from p2pcli.node.distribution import Address, Distribution
 from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.metrics import NodeReading, render
+from p2pcli.node.metrics_http import MetricsDoor
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.server import Server
 from p2pcli.registry.client import RegistryClient
@@ -108,30 +110,25 @@ def _serve(
         distribution.keep(addresses - {me})
         distribution.add(addresses - {me})
 
-    def status() -> NodeStatus:
-        return NodeStatus(
-            plan.cluster,
-            plan.name,
-            os.getpid(),
-            monotonic() - began,
-            [market.status() for market in markets],
-            distribution.peers(),
-            __version__,
-        )
-
     server = Server(
         listener,
         plan.name,
         plan.cluster,
         secret,
         markets,
-        status,
+        lambda: _status(plan, began, markets, distribution, door),
         lambda host, port: distribution.add({(host, port)} - {me}),
+        distribution.reset,
         plan.connections,
+        plan.requests_per_minute,
+        plan.slow_s,
     )
+    door = _metrics_door(plan, server, markets, distribution)
     for market in markets:
         market.start(_pusher(distribution, market.instrument.number))
     accepting = threads.start("accept", server.run)
+    if door is not None:
+        threads.start("metrics", door.run)
     discovery = None
     if plan.registry:
         names = [service_name(plan.cluster), node_service_name(plan.cluster, plan.name)]
@@ -142,9 +139,11 @@ def _serve(
     gc.collect()
     gc.freeze()
     logger.info("serving on %s:%d", *me)
-    ready({"rpc": f"{plan.host}:{listener.port}"})
+    ready({"rpc": f"{plan.host}:{listener.port}"} | ({"metrics": door.address} if door is not None else {}))
     stop.wait()
     logger.info("stopping")
+    if door is not None:
+        door.stop()
     if discovery is not None:
         discovery.stop()
     for market in markets:
@@ -153,6 +152,53 @@ def _serve(
     server.stop()
     distribution.stop()
     accepting.join(JOIN_S)
+
+
+def _status(
+    plan: NodePlan,
+    began: float,
+    markets: list[HostedMarket],
+    distribution: Distribution,
+    door: MetricsDoor | None,
+) -> NodeStatus:
+    return NodeStatus(
+        plan.cluster,
+        plan.name,
+        os.getpid(),
+        monotonic() - began,
+        [market.status() for market in markets],
+        distribution.peers(),
+        __version__,
+        distribution.breakers(),
+        door.address if door is not None else "",
+    )
+
+
+def _metrics_door(
+    plan: NodePlan, server: Server, markets: list[HostedMarket], distribution: Distribution
+) -> MetricsDoor | None:
+    """Bind the node's metrics, if it has any. Raises ``PortTaken``."""
+    if plan.metrics_port is None:
+        return None
+    began = monotonic()
+
+    def page() -> str:
+        reading = NodeReading(
+            plan.cluster,
+            plan.name,
+            __version__,
+            monotonic() - began,
+            server.connections,
+            server.limited,
+            [market.reading() for market in markets],
+            distribution.readings(),
+        )
+        return render(reading)
+
+    def problem() -> str:
+        return "; ".join(status.problem for status in server.describe().markets if status.problem)
+
+    return MetricsDoor(plan.host, plan.metrics_port, page, problem)
 
 
 def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:

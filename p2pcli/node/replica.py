@@ -5,6 +5,7 @@ push and from the log; an entry that was applied before is passed over, and one 
 is left to the log, which has everything.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +19,13 @@ from p2pcli.market.commands import Checkpoint
 from p2pcli.node.attest import Attestations
 from p2pcli.node.body import Body, decode_body
 from p2pcli.node.machine import Applied, BrokenChain, Machine
+from p2pcli.node.metrics import Histogram
 from p2pcli.node.requests import NotCaughtUp, NotServing
+from p2pcli.node.trace import named
 
 READ_LIMIT = 1000  # entries read from the log at once
+
+logger = logging.getLogger(__name__)
 
 
 class Replaced(NotServing):
@@ -36,6 +41,7 @@ class Replica:
         self, name: str, log: Log, machine: Machine, record: Callable[[Applied, bytes], None]
     ) -> None:
         self._name = name
+        self.apply_seconds = Histogram()
         self._log = log
         self._machine = machine
         self._record = record
@@ -170,7 +176,9 @@ class Replica:
             raise
 
     def _carry_out(self, entry: Entry, body: Body) -> None:
+        began = monotonic()
         applied = self._machine.apply(entry, body)
+        self.apply_seconds.observe(monotonic() - began)
         batch = entry.batch
         if batch.producer == self._name and self._epoch:
             if batch.epoch > self._epoch:
@@ -185,6 +193,25 @@ class Replica:
             self._attest(entry, body)
         if self._waiting:
             self._moved.notify_all()
+        # The committer tells of this node's own; what a restart applies again was told before.
+        if self._epoch and batch.producer != self._name and logger.isEnabledFor(logging.DEBUG):
+            self._trace(applied, batch)
+
+    def _trace(self, applied: Applied, batch: Batch) -> None:
+        instrument = self._machine.instrument
+        if instrument is None:
+            return
+        for outcomes in applied.outcomes:
+            for orders in named(instrument, outcomes):
+                logger.debug(
+                    "applied",
+                    extra={
+                        "market": instrument.symbol,
+                        "sequence": applied.sequence,
+                        "from": batch.producer,
+                        "orders": orders,
+                    },
+                )
 
     def _attest(self, entry: Entry, body: Body) -> None:
         for group in body.groups:

@@ -119,6 +119,13 @@ class ReadSnapshot(msgspec.Struct, frozen=True, array_like=True, tag=10):
     at_least: int = 0
 
 
+class ResetBreaker(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """Try a peer again at once, whatever its breaker says. Return its ``BreakerView``."""
+
+    id: int
+    peer: str  # its name
+
+
 class Push(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Committed entries, from the node that committed them to its peers."""
 
@@ -137,6 +144,7 @@ Request = (
     | ReadDigest
     | ReadDay
     | ReadSnapshot
+    | ResetBreaker
     | Push
 )
 Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay | ReadSnapshot
@@ -195,6 +203,12 @@ class NoSuchOrder(NotFound):
     code = "no_such_order"
 
 
+class NoSuchPeer(NotFound):
+    """The node knows no peer of that name."""
+
+    code = "no_such_peer"
+
+
 class NotCaughtUp(TimedOut):
     """The sequence asked for was not reached in time."""
 
@@ -215,7 +229,7 @@ class Unknown(TimedOut):
 
 _FAULTS: dict[str, type[P2pxError]] = {
     kind.code: kind
-    for kind in (BadRequest, Busy, NoSuchMarket, NoSuchOrder, NotCaughtUp, NotServing, Unknown)
+    for kind in (BadRequest, Busy, NoSuchMarket, NoSuchOrder, NoSuchPeer, NotCaughtUp, NotServing, Unknown)
 }
 
 encode = msgspec.msgpack.Encoder().encode

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import P2pxError
-from p2pcli.market.views import NodeStatus, OrderView, TradeView
+from p2pcli.errors import P2pxError, harmless
+from p2pcli.market.views import BreakerView, NodeStatus, OrderView, TradeView
+from p2pcli.node.allowance import Allowances
 from p2pcli.node.body import BadBody, decode_commands
 from p2pcli.node.committer import Pending
 from p2pcli.node.hosted import HostedMarket
@@ -17,9 +18,11 @@ from p2pcli.node.requests import (
     MAX_ROWS,
     MAX_WAIT_S,
     BadRequest,
+    Busy,
     Greeting,
     NoSuchMarket,
     NoSuchOrder,
+    NoSuchPeer,
     NotCaughtUp,
     NotServing,
     Push,
@@ -34,6 +37,8 @@ from p2pcli.node.requests import (
     ReadStatus,
     ReadTrades,
     Reply,
+    Request,
+    ResetBreaker,
     Submit,
     decode_request,
     encode,
@@ -63,7 +68,10 @@ class Server:
         markets: list[HostedMarket],
         status: Callable[[], NodeStatus],
         found_peer: Callable[[str, int], None],
+        reset_breaker: Callable[[str], BreakerView],
         connections: int,
+        requests_per_minute: int = 0,
+        slow_s: float = 0.0,
     ) -> None:
         self._listener = listener
         self._name = name
@@ -72,6 +80,9 @@ class Server:
         self._markets = {market.instrument.number: market for market in markets}
         self._status = status
         self._found_peer = found_peer
+        self.reset_breaker = reset_breaker
+        self.slow_s = slow_s
+        self._allowances = Allowances(requests_per_minute)
         self._limit = connections
         self._greeting = encode(Greeting(name, cluster, [market.instrument for market in markets]))
         self._open: set[Connection] = set()
@@ -150,6 +161,28 @@ class Server:
     def name(self) -> str:
         return self._name
 
+    @property
+    def connections(self) -> int:
+        return len(self._open)
+
+    @property
+    def limited(self) -> int:
+        """Return how many requests were refused because their owner had sent too many."""
+        return self._allowances.refused
+
+    def allow(self, owner: str) -> None:
+        """Count one request of this owner. Raises ``Busy`` when it has sent too many in the last minute."""
+        limit = self._allowances.per_minute
+        if not limit:
+            return
+        with self._lock:
+            wait = self._allowances.take(owner, monotonic())
+        if wait:
+            raise Busy(
+                f"{harmless(owner)} has sent more than {limit} requests a minute to node {self._name}",
+                hint=f"send again in {wait:.1f} s; the setting is node.requests_per_minute",
+            )
+
 
 class Session:
     """One authenticated connection: requests in, answers out."""
@@ -174,6 +207,7 @@ class Session:
                 raise
             if type(request) is Submit:
                 try:
+                    self._server.allow(self._owner)
                     pending = self._checked(request)
                 except P2pxError as error:
                     self._answer(fault(request.id, error))
@@ -183,15 +217,23 @@ class Session:
             if gathered:
                 self._submit(gathered)
                 gathered = {}
-            if isinstance(request, Push):
-                self._push(request)
-            elif isinstance(request, ReadStatus):
-                self._answer(view(request.id, 0, self._server.describe()))
-            else:
-                assert not isinstance(request, Submit)
-                self._read(request)
+            self._carry_out(request)
         if gathered:
             self._submit(gathered)
+
+    def _carry_out(self, request: Request) -> None:
+        if isinstance(request, Push):
+            self._push(request)
+        elif isinstance(request, ReadStatus):
+            self._answer(view(request.id, 0, self._server.describe()))
+        elif isinstance(request, ResetBreaker):
+            try:
+                self._answer(view(request.id, 0, self._server.reset_breaker(request.peer)))
+            except NoSuchPeer as error:
+                self._answer(fault(request.id, error))
+        else:
+            assert not isinstance(request, Submit)
+            self._read(request)
 
     def _checked(self, request: Submit) -> Pending:
         self._server.market(request.market)
@@ -225,15 +267,31 @@ class Session:
 
     def _read(self, request: Read) -> None:
         try:
+            self._server.allow(self._owner)
             market = self._server.market(request.market)
             if request.at_least:
                 market.replica.wait_for(request.at_least, monotonic() + AT_LEAST_S)
+            began = monotonic()  # what was waited for on purpose is not slow
             sequence, body = _read(market, request)
             frame = framed(encode(view(request.id, sequence, body)))
         except P2pxError as error:
             self._answer(fault(request.id, error))
-        else:
-            self._connection.send(frame)
+            return
+        self._connection.send(frame)
+        took, slow_s = monotonic() - began, self._server.slow_s
+        if slow_s and took > slow_s and not (isinstance(request, ReadTrades) and request.wait):
+            logger.warning(
+                "slow read",
+                extra={
+                    "market": market.instrument.symbol,
+                    "sequence": sequence,
+                    "request": request.id,
+                    "owner": self._owner,
+                    "what": type(request).__name__,
+                    "took_ms": round(1000 * took, 3),
+                    "reply_bytes": len(frame),
+                },
+            )
 
     def _answer(self, reply: Reply) -> None:
         self._connection.send(framed(encode(reply)))

@@ -21,7 +21,8 @@ class CircuitOpen(P2pxError):
 class Breaker:
     """One peer's circuit: closed, open after ``fail_max`` failures in a row, half-open for one trial.
 
-    Owned by one thread. ``reset_after`` is in seconds, ``now`` on the monotonic clock.
+    Owned by one thread; any may look and ``reset``. ``reset_after`` is in seconds, ``now`` on the
+    monotonic clock.
     """
 
     def __init__(self, name: str, fail_max: int, reset_after: float) -> None:

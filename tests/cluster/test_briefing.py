@@ -35,6 +35,19 @@ def test_a_log_elsewhere_is_passed_on_as_it_is() -> None:
     assert node_plan(elsewhere, FOLDER, "client2").node.log == "etcd://a:1"
 
 
+def test_nodes_have_metrics_ports_that_follow_their_numbers_or_none() -> None:
+    assert node_plan(PLAN, FOLDER, "client2").node.metrics_port is None
+    measured = msgspec.structs.replace(PLAN, metrics_port=9100)
+    ports = [node_plan(measured, FOLDER, name).node.metrics_port for name in ("client1", "client2")]
+    assert ports == [9100, 9101]
+
+
+def test_a_node_is_told_the_limits_of_the_settings() -> None:
+    plan = msgspec.structs.replace(PLAN, requests_per_minute=600, performance_threshold_s=0.25)
+    node = node_plan(plan, FOLDER, "client1").node
+    assert (node.requests_per_minute, node.slow_s) == (600, 0.25)
+
+
 def test_every_member_is_told_of_the_whole_ring() -> None:
     plan = member_plan(PLAN, FOLDER, "registry2")
     assert (plan.name, plan.http_port, plan.dht_port) == ("registry2", 40001, 20002)

@@ -110,3 +110,13 @@ def test_each_difference_is_one_line(configured) -> None:
         "nodes: 3 runs, 5 is configured",
         "log level: info runs, debug is configured",
     ]
+
+
+def test_limits_and_metrics_follow_the_settings_of_each_up(configured) -> None:
+    former = plan_cluster(configured())
+    assert (former.requests_per_minute, former.performance_threshold_s, former.metrics_port) == (0, 0.1, 0)
+    chosen = configured(
+        node__requests_per_minute=600, node__performance_threshold="0s", node__metrics_port=9100
+    )
+    plan = plan_cluster(chosen, former)
+    assert (plan.requests_per_minute, plan.performance_threshold_s, plan.metrics_port) == (600, 0.0, 9100)
