@@ -1,4 +1,4 @@
-"""The page of matching rules quotes the scenarios that the machine is tested with, and names every rule."""
+"""The rules quote the scenarios that the machine is tested with; the guarantees are told alike everywhere."""
 
 import re
 
@@ -34,3 +34,14 @@ def test_every_rule_stands_in_the_table_and_has_a_quote() -> None:
     for number in range(1, 14):
         assert f"| M{number} | " in PAGE
     assert {name[:3] for name, _ in QUOTES} >= {f"m{number:02}" for number in range(1, 14)}
+
+
+def test_the_guarantees_are_told_in_the_same_words_by_the_readme() -> None:
+    told = {
+        path: re.findall(r"^\| (S\d+) \| ([^|]+) \|", (ROOT / path).read_text().replace("(docs/", "("), re.M)[
+            :13
+        ]
+        for path in ("README.md", "docs/guarantees.md")
+    }
+    assert [name for name, _ in told["README.md"]] == [f"S{number}" for number in range(1, 14)]
+    assert told["README.md"] == told["docs/guarantees.md"]
