@@ -6,6 +6,7 @@ calls of the selector. The processes are in process.py, the decisions in supervi
 
 import logging
 import selectors
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -242,7 +243,7 @@ class Crew:
             logger.info("%s has stopped: %s", child.name, exit_text(code))
             return
         logger.error("%s ended unasked: %s", child.name, child.life.last_error)
-        if child.life.failures:
+        if child.life.failures and code != -signal.SIGKILL:  # a kill says nothing about the child itself
             words = last_words(
                 log_folder(self._folder, self.plan), child.name, process.pid, child.output_from
             )

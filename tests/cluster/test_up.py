@@ -131,6 +131,11 @@ def test_a_child_that_vanishes_fails_the_start_with_its_exit_code(trial) -> None
     assert nothing_is_left(trial)
 
 
+def test_a_child_that_is_killed_while_it_starts_does_not_fail_the_start(trial) -> None:
+    trial.behave("client1", "crash once")
+    assert trial.up().report.child("client1").restarts == 1
+
+
 def test_a_program_that_is_not_there_is_named(trial) -> None:
     trial.plan = msgspec.structs.replace(trial.plan, node_program="no_such_program")
     with pytest.raises(StartFailed, match="No module named 'no_such_program'"):
@@ -145,9 +150,10 @@ def test_a_child_that_hangs_times_the_start_out_and_leaves_nothing(trial) -> Non
 
 
 def test_a_start_that_failed_can_be_repeated(trial) -> None:
-    trial.behave("client1", "crash once")
-    with pytest.raises(StartFailed, match="SIGKILL"):
+    trial.behave("client1", "vanish")
+    with pytest.raises(StartFailed, match="exit code 7"):
         trial.up()
+    trial.behave("client1", "serve")
     assert trial.up().report.state is ClusterState.READY
 
 
