@@ -138,16 +138,23 @@ class Striker:
         """Return the process that a fault chooses."""
         if fault.kind is Kind.SUPERVISOR_PAUSED:
             return self._processes()[0]
-        names = self._node_names()
         is_member = fault.kind in (Kind.REGISTRY_KILLED, Kind.REGISTRY_PAUSED)
-        found = [
-            each
-            for each in self._processes()
-            if each.name != SUPERVISOR and (each.name not in names) == is_member
-        ]
-        if not found:
-            raise NotStruck("no process of that kind is there")
+        found = self._children(is_member)
         return found[fault.choice % len(found)]
+
+    def _children(self, is_member: bool) -> list[Process]:
+        """Return the nodes, or the registry's members, as soon as there is one. Raises ``NotStruck``."""
+        names = self._node_names()
+        deadline = monotonic() + FIND_S
+        while monotonic() < deadline and not self._stop.wait(POLL_S):
+            found = [
+                each
+                for each in self._processes()
+                if each.name != SUPERVISOR and (each.name not in names) == is_member
+            ]
+            if found:
+                return found
+        raise NotStruck("no process of that kind is there")
 
     def _node_names(self) -> set[str]:
         return {name for name, _ in self._arena.places()}
@@ -203,24 +210,28 @@ class Striker:
     def _pause_writer(self, strike: Strike) -> None:
         """Pause whichever node holds the log's lock: stop one, look, let it go on if it does not."""
         lock = self._arena.folder.data / self._arena.market.replace("/", "-") / "lock"
-        names = self._node_names()
-        nodes = [each for each in self._processes() if each.name in names]
+        nodes = self._children(is_member=False)
         for attempt in range(TRIES_TO_CATCH_A_WRITER):
             process = nodes[attempt % len(nodes)]
-            strike.process = process.name
-            with Victim(process) as victim:
-                self._await_bite(process.name)
-                strike.at = monotonic()
-                victim.signal(signal.SIGSTOP)
-                if process.pid in lock_holders(lock):
-                    self._sleep_through(strike, victim)
-                    self._await_return(strike, process)
-                    return
-                victim.signal(signal.SIGCONT)
             if self._stop.is_set():
                 break
-        strike.at = 0.0
-        raise NotStruck(f"no node was met while it held {lock}")
+            try:
+                victim = Victim(process)
+            except NotStruck:  # met by another fault
+                nodes = self._children(is_member=False)
+                continue
+            with victim:
+                self._await_bite(process.name)
+                at = monotonic()
+                victim.signal(signal.SIGSTOP)
+                if process.pid in lock_holders(lock):
+                    strike.process, strike.at = process.name, at
+                    self._sleep_through(strike, victim)
+                    break
+                victim.signal(signal.SIGCONT)
+        if not strike.at:
+            raise NotStruck(f"no node was met while it held {lock}")
+        self._await_return(strike, process)
 
     def _sleep_through(self, strike: Strike, victim: Victim) -> None:
         """Let the pause last, unless the watchdog or the end of the run cuts it short."""

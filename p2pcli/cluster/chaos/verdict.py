@@ -128,8 +128,7 @@ class Judge:
         for sequence in range(1, last + 1):
             self.entries += 1
             entry = next(entries, None) if sequence >= first else None
-            if sequence >= first:
-                self._check_entry(sequence, entry)
+            counts = self._check_entry(sequence, entry) if sequence >= first else None
             known: dict[str, Record] = {}
             for name, record in waiting.items():
                 if record is not None and record.sequence == sequence:
@@ -138,31 +137,34 @@ class Judge:
                 elif sequence > since:
                     self.violations.add("S2", f"{name} has no record of entry {sequence}")
             if known:
-                self._check_records(sequence, known, entry)
+                self._check_records(sequence, known, entry, counts)
             else:
                 self._twin = None  # without the beginning nobody can say what should have happened
 
-    def _check_entry(self, sequence: int, entry: LogEntry | None) -> None:
+    def _check_entry(self, sequence: int, entry: LogEntry | None) -> bool | None:
+        """Return whether the entry counts, None when it is not there."""
         if entry is None or entry.sequence != sequence:
             found = "nothing" if entry is None else f"entry {entry.sequence}"
             self.violations.add("S2", f"the log has {found} in the place of entry {sequence}")
             self._chain = None
-            return
+            return None
         previous = bytes(32) if sequence == 1 else self._chain
         if previous is not None and _linked(previous, entry) != entry.chain:
             self.violations.add("S2", f"entry {sequence} of the log does not follow from the one before it")
         self._chain = entry.chain
+        return self._counts(entry)
 
-    def _check_records(self, sequence: int, known: dict[str, Record], entry: LogEntry | None) -> None:
+    def _check_records(
+        self, sequence: int, known: dict[str, Record], entry: LogEntry | None, counts: bool | None
+    ) -> None:
         (name, record), *others = known.items()
         for other, theirs in others:
             if theirs != record:
                 self.violations.add("S3", f"{name} and {other} differ about entry {sequence}")
-        if entry is not None:
-            if decode_body(entry.body).groups != record.groups:
-                self.violations.add("S3", f"{name} has other commands than the log at entry {sequence}")
-            if self._counts(entry) != bool(record.outcomes or not record.groups):
-                self.violations.add("S9", f"entry {sequence} was {'not ' * (not record.outcomes)}carried out")
+        if entry is not None and decode_body(entry.body).groups != record.groups:
+            self.violations.add("S3", f"{name} has other commands than the log at entry {sequence}")
+        if counts is not None and counts != bool(record.outcomes or not record.groups):
+            self.violations.add("S9", f"entry {sequence} was {'not ' * (not record.outcomes)}carried out")
         for owner, command, outcome in record.answers():
             if isinstance(command, Define) and self._twin is not None:
                 self._twin.rules = _rules(command)
@@ -294,7 +296,9 @@ class Judge:
             named = getattr(effect.command, "client_order_id", "")
             if isinstance(effect.outcome, Cancelled | Amended) and named:
                 placed = self._effects.get((owner, named))
-                order = placed.outcome.order if placed and isinstance(placed.outcome, Placed) else None
+                if placed is None:
+                    continue  # of the time before this run
+                order = placed.outcome.order if isinstance(placed.outcome, Placed) else None
                 if order != effect.outcome.order:
                     self.violations.add(
                         "S4", f"{named} of {owner} is order {order}, but {effect.outcome.order} was changed"
