@@ -177,6 +177,7 @@ STARRED: dict[str, str] = {
     "cli.rich_table": "terminal",
     "cli.screen": "processes terminal",
     "cli.trades": "terminal",
+    "cli.watch": "clock",
 }
 
 # Where everything may be caught: the outermost loop of a thread or process, which records it and stops,

@@ -1,6 +1,7 @@
 """``p2px book``: what rests, as a ladder, and how two nodes' books differ."""
 
 from collections.abc import Iterator
+from functools import partial
 from time import sleep
 
 import click
@@ -8,8 +9,9 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_nodes, market_option, node_option
 from p2pcli.cli.reach import reach
-from p2pcli.cli.render.ladder import ladder, ladder_difference, levels_of, owners_notes
+from p2pcli.cli.render.ladder import Key, ladder, ladder_difference, levels_of, owners_notes
 from p2pcli.cli.verbs import Group
+from p2pcli.cli.watch import Watch
 from p2pcli.cli.words import market_named
 from p2pcli.errors import P2pxError
 from p2pcli.market.documents import book_document
@@ -19,7 +21,6 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import MAX_ROWS, NotCaughtUp
 
 REDRAW_S = 0.05  # faster than this nobody reads
-LONGEST_QUIET_S = 10.0  # beyond the node's own limit of waiting, so that it answers first
 LEVELS_OF_A_DIFFERENCE = MAX_ROWS
 
 book = Group("book", help="Show the order book, or how two nodes' books differ.")
@@ -61,62 +62,57 @@ def show(
 ) -> None:
     """Show the book: asks above bids, the spread between, a bar for each level's size."""
     screen = invocation.screen
-    with reach(invocation, node) as client:
-        instrument = market_named(client.instruments, market or invocation.config.client.market)
-        owner = client.node if node or invocation.config.client.node else ""
-
-        def page(view: BookView) -> list[str]:
-            return _page(invocation, client, instrument, view, owner, by_node)
-
-        view = client.book(instrument.symbol, depth, at_least)
-        if not watch:
-            if screen.is_text:
-                screen.lines(page(view))
-            else:
-                screen.document(book_document(instrument, client.node, view))
-            return
-        if screen.is_text:
-            with screen.redrawn() as draw:
-                for change in _changes(client, instrument, depth, view):
-                    draw(page(change))
-        else:
-            for change in _changes(client, instrument, depth, view):
-                screen.document(book_document(instrument, client.node, change))
+    with Watch(invocation, node) as source:
+        instrument = market_named(source.client.instruments, market or invocation.config.client.market)
+        owner = source.client.node if node or invocation.config.client.node else ""
+        view = source.client.book(instrument.symbol, depth, at_least)
+        views = _changes(source, instrument, depth, view) if watch else iter([view])
+        if not screen.is_text:
+            for each in views:
+                screen.document(book_document(instrument, source.client.node, each))
                 screen.flush()
+        elif watch:
+            with screen.redrawn() as draw:
+                for each in views:
+                    draw(_page(invocation, source, instrument, each, owner, by_node))
+        else:
+            screen.lines(_page(invocation, source, instrument, view, owner, by_node))
 
 
 def _page(
     invocation: Invocation,
-    client: ExchangeClient,
+    source: Watch,
     instrument: Instrument,
     view: BookView,
     owner: str,
     by_node: bool,
 ) -> list[str]:
     screen = invocation.screen
-    notes = own = None
+    symbol = instrument.symbol
+    notes, own = None, frozenset[Key]()
     if by_node:
-        _, resting = client.full_book(instrument.symbol)
+        resting = source.ask(lambda client: client.full_book(symbol)[1])
         notes = owners_notes(instrument, resting)
         own = levels_of(resting, owner)
     elif owner:
-        own = levels_of(client.orders(instrument.symbol, owner=owner), owner)
-    return ladder(instrument, view, client.node, screen.size[0], screen.paint, own or frozenset(), notes)
+        own = levels_of(source.ask(lambda client: client.orders(symbol, owner=owner)), owner)
+    return ladder(instrument, view, source.client.node, screen.size[0], screen.paint, own, notes)
 
 
-def _changes(
-    client: ExchangeClient, instrument: Instrument, depth: int, view: BookView
-) -> Iterator[BookView]:
+def _changes(source: Watch, instrument: Instrument, depth: int, view: BookView) -> Iterator[BookView]:
     """Yield the book now and after every change, for ever."""
-    client.timeout = max(client.timeout, LONGEST_QUIET_S)
-    yield view
     while True:
+        yield view
         sleep(REDRAW_S)
+        view = source.ask(partial(_next, instrument, depth, view.sequence))
+
+
+def _next(instrument: Instrument, depth: int, after: int, client: ExchangeClient) -> BookView:
+    while True:
         try:
-            view = client.book(instrument.symbol, depth, view.sequence + 1)
+            return client.book(instrument.symbol, depth, after + 1)
         except NotCaughtUp:
             continue  # nothing happened in the time that the node is willing to wait
-        yield view
 
 
 @book.command("diff", examples=("p2px book diff client1 client2",))

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
@@ -11,6 +12,7 @@ from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.tape import EXPORT_FIELDS, Tape
 from p2pcli.cli.verbs import Group
+from p2pcli.cli.watch import Watch
 from p2pcli.cli.words import market_named
 from p2pcli.market.documents import trade_document
 from p2pcli.market.instrument import Instrument
@@ -42,7 +44,8 @@ trades = Group("trades", help="Show, follow and export trades.")
 def tail(invocation: Invocation, last: int, follow: bool, node: str | None, market: str | None) -> None:
     """Show the last trades, oldest first."""
     screen = invocation.screen
-    with reach(invocation, node) as client:
+    with Watch(invocation, node) as source:
+        client = source.client
         instrument = market_named(client.instruments, market or invocation.config.client.market)
         # One trade is read even when none is to be shown: its number is where following begins.
         found = client.trades(instrument.symbol, max(1, last))
@@ -61,7 +64,7 @@ def tail(invocation: Invocation, last: int, follow: bool, node: str | None, mark
                 screen.document(trade_document(instrument, view))
         if follow:
             sys.stdout.flush()
-            for view in _new_trades(client, instrument, found[-1].trade if found else 0):
+            for view in _new_trades(source, instrument, found[-1].trade if found else 0):
                 if screen.is_text:
                     screen.lines(tape.lines(instrument, [view], screen.paint))
                 else:
@@ -69,13 +72,16 @@ def tail(invocation: Invocation, last: int, follow: bool, node: str | None, mark
                 sys.stdout.flush()
 
 
-def _new_trades(client: ExchangeClient, instrument: Instrument, after: int) -> Iterator[TradeView]:
+def _new_trades(source: Watch, instrument: Instrument, after: int) -> Iterator[TradeView]:
     """Yield each trade with a number above ``after`` as it happens, for ever."""
     while True:
-        page = client.trades(instrument.symbol, PAGE, after, WAIT_S)
-        for view in page:
+        for view in source.ask(partial(_next, instrument, after)):
             after = view.trade
             yield view
+
+
+def _next(instrument: Instrument, after: int, client: ExchangeClient) -> list[TradeView]:
+    return client.trades(instrument.symbol, PAGE, after, WAIT_S)
 
 
 @trades.command(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 
 import pytest
@@ -83,8 +84,8 @@ def test_following_on_a_terminal_colours_the_takers_side(p2px, trade):
         trade(107)
         trade(108, Side.SELL)
         shown = terminal.until("108.00")
-    assert "\x1b[32m107.00\x1b[0m" in shown
-    assert "\x1b[31m108.00\x1b[0m" in shown
+    assert re.search(r"\x1b\[32m +107\.00\x1b\[0m", shown)
+    assert re.search(r"\x1b\[31m +108\.00\x1b\[0m", shown)
 
 
 def test_export_writes_every_trade_from_the_first(p2px, trade):

@@ -7,7 +7,7 @@ from p2pcli.cli.render.ink import Paint, harmless, plain
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "warn", "error": "bad", "critical": "bad"}
-NAME_STYLES = ("own", "good", "warn", "bid", "ask", "head")  # as honcho does: a colour for each process
+NAME_STYLES = ("name1", "name2", "name3", "name4", "name5", "name6")  # one for each process, in turns
 
 # What a line shows elsewhere, or what only programs need.
 _HIDDEN = frozenset({"time", "level", "process", "pid", "logger", "event", "thread", "environment"})
@@ -17,7 +17,10 @@ def wanted(record: Mapping[str, Any], order: str | None, level: str) -> bool:
     """Return whether a record is of this level or above and, when ``order`` is given, about that order."""
     if LEVELS.get(str(record.get("level")), LEVELS["info"]) < LEVELS[level]:
         return False
-    return order is None or str(record.get("order")) == order
+    if order is None or str(record.get("order")) == order:
+        return True
+    orders = record.get("orders")  # of one request, or of one applied entry
+    return isinstance(orders, list) and order in orders
 
 
 def record_line(record: Mapping[str, Any], line: str, paint: Paint = plain) -> str:

@@ -11,6 +11,7 @@ from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import TradeView
 
 TITLES = ("TIME", "TRADE", "SIDE", "PRICE", "QUANTITY", "TAKER", "MAKER")
+WIDTHS = (24, 5, 4, 8, 8, 7, 7)  # of usual trades, for a title that comes before the first one
 RIGHT = frozenset({"TRADE", "PRICE", "QUANTITY"})
 EXPORT_FIELDS = (
     "trade_id",
@@ -30,7 +31,7 @@ EXPORT_FIELDS = (
 class Tape(msgspec.Struct):
     """Column widths that only grow, so that lines printed later still stand under the first ones."""
 
-    widths: list[int] = msgspec.field(default_factory=lambda: [len(title) for title in TITLES])
+    widths: list[int] = msgspec.field(default_factory=lambda: list(WIDTHS))
 
     def lines(self, instrument: Instrument, trades: Iterable[TradeView], paint: Paint = plain) -> list[str]:
         """Return a line for each trade, coloured by the taker's side."""
