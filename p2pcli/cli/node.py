@@ -1,4 +1,4 @@
-"""``p2px node``: one node's own description of itself."""
+"""``p2px node``: one node's own description of itself, and what it may be told about its peers."""
 
 import click
 import msgspec
@@ -6,6 +6,7 @@ import msgspec
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_nodes
 from p2pcli.cli.reach import reach
+from p2pcli.cli.render.ink import harmless
 from p2pcli.cli.render.node import node_lines, node_markets
 from p2pcli.cli.verbs import Group
 
@@ -25,6 +26,10 @@ def info(invocation: Invocation, name: str) -> None:
         screen.table(node_markets(status, instruments))
     else:
         document = msgspec.structs.asdict(status)
+        document["breakers"] = {
+            peer: msgspec.structs.asdict(breaker) for peer, breaker in status.breakers.items()
+        }
+        document["metrics"] = status.metrics or None
         document["markets"] = [
             {**msgspec.structs.asdict(market), "digest": market.digest.hex(), "last_price": None}
             | (
@@ -35,3 +40,21 @@ def info(invocation: Invocation, name: str) -> None:
             for market in status.markets
         ]
         screen.document(document)
+
+
+@node.command(
+    "reset-breaker",
+    examples=("p2px node reset-breaker client1 client2", "p2px node reset-breaker client1 client2 -o json"),
+)
+@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("peer", metavar="PEER", shell_complete=complete_nodes)
+@click.pass_obj
+def reset_breaker(invocation: Invocation, name: str, peer: str) -> None:
+    """Have NODE push to PEER again at once, after it was left alone for failing."""
+    with reach(invocation, name) as client:
+        breaker = client.reset_breaker(peer)
+    screen = invocation.screen
+    if screen.is_text:
+        screen.lines([f"breaker of {name} before {harmless(peer)} is {breaker.state}"])
+    else:
+        screen.document({"node": name, "peer": peer, **msgspec.structs.asdict(breaker)})

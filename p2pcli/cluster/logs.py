@@ -66,6 +66,19 @@ def last_lines(path: Path, count: int = 50, *, start: int = 0, end: int | None =
     return [_text(line) for line in lines[-count:]] if count > 0 else []
 
 
+def all_lines(path: Path) -> Iterator[str]:
+    """Yield every complete line of a log file and of those rotated away before it, oldest first."""
+    rotated = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
+    for one in [*sorted(rotated, key=lambda old: -int(old.suffix[1:])), path]:
+        try:
+            with one.open("rb") as file:
+                while line := file.readline(MAX_LINE):
+                    if line.endswith(b"\n"):
+                        yield _text(line[:-1])
+        except OSError:
+            continue  # it was rotated away meanwhile, or is not there yet
+
+
 def follow(paths: Mapping[str, Path], count: int = 0, poll_s: float = POLL_S) -> Iterator[tuple[str, str]]:
     """Return (process, line) for the last ``count`` lines of each file and for every line written from now
     on, for ever. Nothing is missed or shown twice between the two; rotated files are followed.

@@ -33,3 +33,33 @@ def test_following_goes_on_with_new_lines(p2px):
         follow.send_signal(signal.SIGINT)
         follow.stdout.read()
         assert follow.wait() == 130
+
+
+def test_an_order_that_no_log_names_is_told_from_history(p2px):
+    placed = p2px("order", "buy", "0.5@30000", "--node", "client1", "-o", "json").json
+    said = p2px("cluster", "logs", "--order", placed["order_id"], "-o", "jsonl")
+    assert "no log line names order" in said.err
+    assert [row["event"] for row in said.lines] == ["placed", "open"]
+    assert said.lines[0]["sequence"] == placed["sequence"]
+    text = p2px("cluster", "logs", "--order", placed["order_id"]).out
+    assert f"placed  order={placed['order_id']}" in text
+
+
+def test_what_is_no_order_id_and_an_order_nobody_placed_are_told_apart(p2px):
+    assert p2px("cluster", "logs", "--order", "x").code == 2
+    assert p2px("cluster", "logs", "--order", "999999").code == 4
+
+
+def test_at_level_debug_one_order_is_followed_across_processes(nowhere):
+    shell = nowhere
+    up = shell("cluster", "up", "-n", "2", "--ephemeral", P2PX_LOGGING_LEVEL="debug")
+    assert up.code == 0, up.err
+    try:
+        placed = shell("order", "buy", "0.5@30000", "--node", "client1", "-o", "json").json
+        shell("verify")  # both nodes have applied it now
+        rows = shell("cluster", "logs", "--order", placed["order_id"], "-o", "jsonl").lines
+        told = {row["process"]: row["event"] for row in rows if row["sequence"] == placed["sequence"]}
+        assert told == {"client1": "committed", "client2": "applied"}
+    finally:
+        shell.hang_up()
+        assert shell("cluster", "down").code == 0

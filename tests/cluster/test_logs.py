@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2pcli.cluster.folder import ClusterFolder
-from p2pcli.cluster.logs import follow, last_lines, last_words, log_files, readable
+from p2pcli.cluster.logs import all_lines, follow, last_lines, last_words, log_files, readable
 from p2pcli.cluster.plan import ClusterPlan, MemberSlot, NodeSlot
 from p2pcli.cluster.report import NoSuchChild
 
@@ -104,3 +104,19 @@ def test_log_files_are_found_by_name(tmp_path: Path) -> None:
     assert log_files(folder, ("client1",)) == {"client1": folder.logs / "client1.jsonl"}
     with pytest.raises(NoSuchChild, match="client9"):
         log_files(folder, ("client9",))
+
+
+def test_all_lines_begin_with_the_oldest_rotated_file(tmp_path: Path) -> None:
+    log = tmp_path / "client1.jsonl"
+    write(log, "4", "5")
+    write(tmp_path / "client1.jsonl.1", "3")
+    write(tmp_path / "client1.jsonl.10", "1")
+    write(tmp_path / "client1.jsonl.2", "2")
+    write(tmp_path / "client1.jsonl.bak", "not a log")
+    with log.open("a") as file:
+        file.write("being writ")
+    assert list(all_lines(log)) == ["1", "2", "3", "4", "5"]
+
+
+def test_of_no_file_there_are_no_lines_at_all(tmp_path: Path) -> None:
+    assert list(all_lines(tmp_path / "log")) == []

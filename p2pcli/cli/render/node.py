@@ -21,8 +21,18 @@ def node_lines(status: NodeStatus, paint: Paint = plain) -> list[str]:
     ]
     for peer, state in sorted(status.peers.items()):
         style = "good" if state == "connected" else "warn"
-        lines.append(f"peer {harmless(peer)}  {paint(harmless(state), style)}")
+        lines.append(f"peer {harmless(peer)}  {paint(harmless(state), style)}{_breaker(status, peer)}")
+    if status.metrics:
+        lines.append(f"metrics http://{harmless(status.metrics)}/metrics")
     return lines
+
+
+def _breaker(status: NodeStatus, peer: str) -> str:
+    """Return what the breaker before a peer says; nothing while all is well."""
+    breaker = status.breakers.get(peer)
+    if breaker is None or (breaker.state == "closed" and not breaker.failures):
+        return ""
+    return f"  breaker {harmless(breaker.state)} after {breaker.failures} failures"
 
 
 def node_markets(status: NodeStatus, instruments: Mapping[str, Instrument]) -> Table:
