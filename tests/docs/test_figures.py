@@ -21,7 +21,7 @@ _MEMBER = MemberPlan(name="", folder="", http_port=0, dht_port=0)
 
 FIGURES = {
     "wire.md": (
-        f"at most {frame.MAX_FRAME // MIB} MiB, {frame.MAX_FRAME_BEFORE_AUTH // KIB} KiB before the handshake",
+        f"at most {frame.MAX_FRAME // MIB} MiB, {frame.MAX_FRAME_BEFORE_AUTH // KIB} KiB before the",
         f"must be complete within {tcp.FRAME_S:g} s",
         f"Both nonces have {auth.NONCE_BYTES} bytes",
         f"The whole handshake has {tcp.HANDSHAKE_S:g} s",
@@ -48,7 +48,7 @@ FIGURES = {
         f"sent again once after {queries.REPEAT_S:g} s",
         f"kept for {remembered.KEPT_S / 60:g} minute and while nobody comes or goes",
         f"| {_MEMBER.max_body_bytes // KIB} KiB, also when",
-        f"| {_MEMBER.peer_max_age_s * 2 / 3:g} to {_MEMBER.peer_max_age_s * 4 / 3:g} s after the last announce",
+        f"| {_MEMBER.peer_max_age_s * 2 / 3:g} to {_MEMBER.peer_max_age_s * 4 / 3:g} s after the last",
         {2: "twice", 3: "three times"}[door.AMPLIFICATION] + " the bytes it sent",
     ),
     "architecture.md": (
