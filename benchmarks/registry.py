@@ -2,9 +2,9 @@
 
     python benchmarks/registry.py [--seconds 2] [--rounds 3] [--only ours|grape]
 
-Two members of a kind form a ring on free loopback ports; one of them is asked over keep-alive connections, by 1 client
-and by 50 at once. The kinds take turns round by round, so that a busy machine is fair to both; the best round counts.
-The npm packages are looked for in P2PX_NODE_MODULES, else in tests/interop/node/node_modules.
+Two members of a kind form a ring on free loopback ports; one of them is asked over keep-alive connections, by
+1 client and by 50 at once. The kinds take turns round by round, so that a busy machine is fair to both; the
+median round counts. The npm packages are looked for in P2PX_NODE_MODULES, else in tests/interop/node.
 """
 
 import argparse
@@ -58,7 +58,9 @@ def our_ring() -> Iterator[tuple[int, int]]:
         bootstrap: tuple[str, ...] = ()
         for name in ("one", "two"):
             ours, theirs = spawn.Pipe()
-            plan = MemberPlan(name=name, folder=f"{folder}/{name}", http_port=0, dht_port=0, bootstrap=bootstrap)
+            plan = MemberPlan(
+                name=name, folder=f"{folder}/{name}", http_port=0, dht_port=0, bootstrap=bootstrap
+            )
             process = spawn.Process(target=_member, args=(plan, theirs))
             process.start()
             stack.callback(process.join)
@@ -117,10 +119,13 @@ def ask(port: int, what: str, data: object) -> bytes:
 
 def request(what: str, data: object) -> bytes:
     """Return the bytes that a real client (grenache-nodejs-link) sends."""
-    body = json.dumps({"rid": "80fc142e-f40a-4502-b6f4-07a2594e68ad", "data": data}, separators=(",", ":")).encode()
+    asked = {"rid": "80fc142e-f40a-4502-b6f4-07a2594e68ad", "data": data}
+    body = json.dumps(asked, separators=(",", ":")).encode()
     head = (
-        f"POST /{what} HTTP/1.1\r\ncontent-type: application/json\r\nAccept: */*\r\nContent-Length: {len(body)}\r\n"
-        "User-Agent: node-fetch/1.0 (+https://github.com/bitinn/node-fetch)\r\nAccept-Encoding: gzip,deflate\r\n"
+        f"POST /{what} HTTP/1.1\r\ncontent-type: application/json\r\nAccept: */*\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "User-Agent: node-fetch/1.0 (+https://github.com/bitinn/node-fetch)\r\n"
+        "Accept-Encoding: gzip,deflate\r\n"
         "Host: 127.0.0.1:30001\r\nConnection: keep-alive\r\n\r\n"
     )
     return head.encode() + body
@@ -163,14 +168,14 @@ def load(port: int, clients: int, seconds: float, requests: Callable[[int], byte
     poller.close()
     latencies.sort()
     at = len(latencies) - 1
-    return Result(
-        len(latencies) / elapsed, latencies[at // 2] * 1000, latencies[int(at * 0.99)] * 1000
-    )
+    return Result(len(latencies) / elapsed, latencies[at // 2] * 1000, latencies[int(at * 0.99)] * 1000)
 
 
 def check(reply: bytes) -> None:
     # Every reply here is small and comes in one piece, from both kinds.
-    if not reply.startswith(b"HTTP/1.1 200") or b"ERR_" in reply or b"failed" in reply or b"No nodes" in reply:
+    if not reply.startswith(b"HTTP/1.1 200") or any(
+        word in reply for word in (b"ERR_", b"failed", b"No nodes")
+    ):
         raise SystemExit(f"unexpected reply: {reply[:300]!r}")
 
 
@@ -192,10 +197,29 @@ def resident_mib(pid: int) -> float:
     return 0.0
 
 
+def measure(members: dict[str, tuple[int, int]], seconds: float, rounds: int) -> None:
+    heads = "".join(f"{kind + ' /s':>10}{'p50 ms':>9}{'p99 ms':>9}" for kind in members)
+    print(f"{'request':22}{'clients':>8}  {heads}")
+    for name, requests in workloads().items():
+        for clients in (1, 50):
+            results: dict[str, list[Result]] = {kind: [] for kind in members}
+            for _ in range(rounds):
+                for kind, (port, _) in members.items():
+                    results[kind].append(load(port, clients, seconds, requests))
+            medians = [sorted(of_kind)[len(of_kind) // 2] for of_kind in results.values()]
+            row = "".join(f"{r.per_second:10,.0f}{r.p50_ms:9.2f}{r.p99_ms:9.2f}" for r in medians)
+            print(f"{name:22}{clients:8}  {row}", flush=True)
+    print(
+        "resident MiB: " + ", ".join(f"{kind} {resident_mib(pid):.0f}" for kind, (_, pid) in members.items())
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["ours", "grape"])
     options = parser.parse_args()
     rings = {"ours": our_ring, "grape": real_ring}
@@ -208,17 +232,7 @@ def main() -> None:
         members = {kind: stack.enter_context(ring()) for kind, ring in rings.items()}
         for port, _ in members.values():
             ask(port, "announce", ["p2px:bench:known", 1337])
-        print(f"{'request':22}{'clients':>8}  " + "".join(f"{kind + ' /s':>10}{'p50 ms':>9}{'p99 ms':>9}" for kind in members))
-        for name, requests in workloads().items():
-            for clients in (1, 50):
-                best: dict[str, Result] = {}
-                for _ in range(options.rounds):
-                    for kind, (port, _) in members.items():
-                        result = load(port, clients, options.seconds, requests)
-                        best[kind] = max(best.get(kind, result), result)
-                row = "".join(f"{r.per_second:10,.0f}{r.p50_ms:9.2f}{r.p99_ms:9.2f}" for r in best.values())
-                print(f"{name:22}{clients:8}  {row}", flush=True)
-        print("resident MiB: " + ", ".join(f"{kind} {resident_mib(pid):.0f}" for kind, (_, pid) in members.items()))
+        measure(members, options.seconds, options.rounds)
 
 
 if __name__ == "__main__":

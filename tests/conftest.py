@@ -34,7 +34,8 @@ _homes = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take the settings of whoever runs the tests out of the way, and give state a folder to vanish with."""
-    for name in [name for name in os.environ if name.startswith("P2PX_")]:
+    kept = {"P2PX_NODE_MODULES"}  # where npm packages are: about the machine, not a setting
+    for name in [name for name in os.environ if name.startswith("P2PX_") and name not in kept]:
         del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="p2px-tests-"))
     config.stash[_homes] = folder
