@@ -186,8 +186,9 @@ class Control:
         return self._change(Restart(name), name, timeout)
 
     def kill_node(self, name: str) -> ClusterReport:
-        """Kill a process as a crash would, and return at once; the supervisor restarts it."""
-        return self._ask(Kill(name))
+        """Kill a process as a crash would, and wait until it is gone; the supervisor restarts it."""
+        pid = self.report().child(name).pid
+        return self._until(Kill(name), ANSWER_S, lambda report: report.child(name).pid != pid)
 
     def scale(self, count: int, timeout: float = 30.0) -> ClusterReport:
         """Have ``count`` nodes, and wait until the new ones serve and the surplus ones have ended."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import Conflict, P2pxError
+from p2pcli.errors import NotRunning, P2pxError, TimedOut
 
 PROBE_S = 1.0
 _QUESTION = b"GET / HTTP/1.0\r\n\r\n"
@@ -30,10 +30,10 @@ def node_answers(host: str, port: int, secret: bytes, timeout: float) -> bool:
     try:
         with ExchangeClient(host, port, secret, timeout=timeout) as client:
             client.status()
-    except Conflict:
-        return True
-    except P2pxError:
+    except (NotRunning, TimedOut):
         return False
+    except P2pxError:
+        return True  # it said no, and so it speaks
     return True
 
 

@@ -25,7 +25,7 @@ def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Even
         case "vanish":
             os._exit(7)
         case "hang at start":
-            stop.wait()
+            threading.Event().wait()
         case "ignore the end":
             ready({})
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
