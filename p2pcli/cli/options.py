@@ -56,7 +56,10 @@ def as_seconds(_: click.Context, __: click.Parameter, text: str | None) -> float
     """Return a length of time such as 500ms, 30s or 2m in seconds: a callback for options."""
     from p2pcli.config.values import duration
 
-    return None if text is None else duration(text)
+    if text is None:
+        return None
+    is_plain = text.replace(".", "", 1).isdecimal() and text.isascii()
+    return duration(f"{text}s" if is_plain else text)
 
 
 complete_nodes = _completer(_node_names)
