@@ -1,11 +1,13 @@
 """The cluster as chaos sees it: where nodes are, which processes there are, and what each has in the end."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from p2pcli.clock import monotonic
+from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.chaos.ledger import Telling
 from p2pcli.cluster.chaos.verdict import Judge, LogEntry, NodeState, judge
 from p2pcli.cluster.control import Control
@@ -13,7 +15,7 @@ from p2pcli.cluster.folder import ClusterFolder, not_running
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.cluster.report import ClusterReport, ClusterState
 from p2pcli.cluster.up import StartFailed, bring_up
-from p2pcli.errors import NotRunning, P2pxError, TimedOut
+from p2pcli.errors import NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.archive import Archive
 from p2pcli.node.client import ExchangeClient
@@ -25,6 +27,7 @@ from p2pcli.node.roaming import Address
 FRESH_S = 0.05  # age at which the state file is read again
 POLL_S = 0.02
 READ_ENTRIES = 1000
+TRIMS = 5  # of the log, while it is being read, after which reading is given up
 ANSWER_S = 10.0
 REST_TRIES = 50  # readings of a node until book and digest are of one sequence
 
@@ -169,39 +172,31 @@ class Arena:
     def judge(self, tellings: list[Telling], since: int) -> Judge:
         """Read everything that the log and every node have, and compare it with what clients were told.
 
-        The cluster must be whole and nobody trade. Raises ``NotHealed`` when nodes do not come to rest.
+        The cluster must be whole and nobody trade. Raises ``NotHealed`` when nodes do not come to rest,
+        and what reading a damaged log or history raises.
         """
+        tries = TRIMS
+        while True:
+            try:
+                return self._judged(tellings, since)
+            except NotFound:  # the nodes trimmed what was just to be read
+                tries -= 1
+                if not tries:
+                    raise
+
+    def _judged(self, tellings: list[Telling], since: int) -> Judge:
         states = self._states()
         last = max(state.sequence for state in states)
         place = self.market.replace("/", "-")
         with ExitStack() as opened:
-            histories = {
-                state.name: _records(
-                    opened.enter_context(Archive(self.folder.nodes / state.name / place / "history.db")), last
-                )
-                for state in states
-            }
-            url = f"sqlite://{self.folder.data}" if self.plan.log_url == "sqlite" else self.plan.log_url
-            log = open_log(url, place, self.plan.durable)
+            histories = {}
+            for state in states:
+                path = self.folder.nodes / state.name / place / "history.db"
+                histories[state.name] = _records(opened.enter_context(Archive(path)), last)
+            log = open_log(log_url(self.plan, self.folder), place, self.plan.durable)
             opened.callback(log.close)
             first = log.first()
-
-            def entries() -> Iterator[LogEntry]:
-                after = first - 1
-                while found := log.read(after, READ_ENTRIES):
-                    for entry in found:
-                        batch = entry.batch
-                        yield LogEntry(
-                            entry.sequence,
-                            batch.producer,
-                            batch.epoch,
-                            batch.number,
-                            batch.body,
-                            entry.chain,
-                        )
-                    after = found[-1].sequence
-
-            return judge(self.market, tellings, (first, entries()), histories, states, since)
+            return judge(self.market, tellings, (first, _entries(log.read, first)), histories, states, since)
 
     def _states(self) -> list[NodeState]:
         """Return what every node shows, all at one sequence."""
@@ -225,6 +220,16 @@ class Arena:
                     ]
                     return NodeState(name, sequence, digest, rows)
                 goal = at
+
+
+def _entries(read: Callable[[int, int], list[Any]], first: int) -> Iterator[LogEntry]:
+    """Yield the entries of the log that ``read`` reads, from ``first`` on."""
+    after = first - 1
+    while found := read(after, READ_ENTRIES):
+        for entry in found:
+            batch = entry.batch
+            yield LogEntry(entry.sequence, batch.producer, batch.epoch, batch.number, batch.body, entry.chain)
+        after = found[-1].sequence
 
 
 def _records(archive: Archive, last: int) -> Iterator[Record]:

@@ -14,6 +14,7 @@ from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Sel
 QUIET_S = 1.0  # before the first fault: something must be under way
 LONGEST_PAUSE_S = 8.0
 SHORTEST_PAUSE_S = 0.1
+AFTER_ALL = 3  # times longer until the next fault when everything has ended, or it would meet nothing
 SPREAD = 5  # ticks around the base price
 LARGEST = 20  # lots of one order, times ``lots``
 RECENT = 40  # own orders that cancels and amends choose from
@@ -49,6 +50,9 @@ _DECK = (
     Kind.SUPERVISOR_KILLED,
     Kind.ALL_KILLED,
 )
+
+
+_ENDS_ALL = (Kind.SUPERVISOR_KILLED, Kind.ALL_KILLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def faults(
         if kind.pauses:  # short ones are common, those the watchdog ends are rare
             pause = round(SHORTEST_PAUSE_S * (LONGEST_PAUSE_S / SHORTEST_PAUSE_S) ** chance.random(), 3)
         dealt.append(Fault(len(dealt) + 1, kind, round(at, 3), chance.randrange(1 << 16), pause))
-        at += every * chance.uniform(0.5, 1.5)
+        at += every * chance.uniform(0.5, 1.5) * (AFTER_ALL if kind in _ENDS_ALL else 1)
     return dealt
 
 

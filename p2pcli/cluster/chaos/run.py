@@ -19,6 +19,7 @@ from p2pcli.cluster.chaos.verdict import Violation
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.cluster.up import bring_up
+from p2pcli.errors import P2pxError
 from p2pcli.market.commands import CancelAll
 
 HEAL_S = 60.0
@@ -48,6 +49,7 @@ class Run:
         self._settings = settings
         self._arena = Arena(folder, market)
         self._stop = threading.Event()
+        self._began = 0.0
         self._nodes = [name for name, _ in self._arena.places()]
         self._since = self._arena.last_sequence()
         tag = secrets.token_hex(4)  # no two runs share an id, or the second would be told the first's answers
@@ -65,7 +67,7 @@ class Run:
             for number in range(1, settings.clients + 1)
         ]
         kinds = [kind for kind in settings.kinds if kind not in _too_much_for(self._arena.plan)]
-        self._striker = Striker(
+        self.striker = Striker(
             self._arena,
             plan.faults(settings.seed, settings.duration, settings.every, kinds),
             self._is_in_flight,
@@ -75,21 +77,27 @@ class Run:
 
     def carry_out(self, on_progress: OnProgress = lambda text: None) -> Report:
         """Return what came of it. Ctrl-C ends the load early; it is healed and judged all the same."""
-        began = monotonic()
         is_interrupted = False
-        striking = threading.Thread(target=self._striker.run, name="strikes", daemon=True)
-        for trader in self._traders:
-            trader.start()
-        striking.start()
+        self.start()
+        self.striker.start()
         try:
-            self._await(began + self._settings.duration, on_progress)
+            self._await(self._began + self._settings.duration, on_progress)
         except KeyboardInterrupt:
             is_interrupted = True
+        return self.finish(on_progress, is_interrupted)
+
+    def start(self) -> None:
+        """Let the clients begin. Whoever calls this strikes by himself, and then calls ``finish``."""
+        self._began = monotonic()
+        for trader in self._traders:
+            trader.start()
+
+    def finish(self, on_progress: OnProgress = lambda text: None, is_interrupted: bool = False) -> Report:
+        """End the load, heal, and judge."""
         self._stop.set()
-        load_s = monotonic() - began
+        load_s = monotonic() - self._began
         on_progress("healing")
-        striking.join()
-        self._striker.join(2 * HEAL_S)
+        self.striker.join(2 * HEAL_S)
         problems, healed_s = self._heal()
         on_progress("judging")
         return self._report(load_s, healed_s, problems, is_interrupted)
@@ -97,7 +105,7 @@ class Run:
     def _await(self, until: float, on_progress: OnProgress) -> None:
         while (left := until - monotonic()) > 0:
             told = sum(len(trader.routes.tellings) + len(trader.echo.tellings) for trader in self._traders)
-            struck = self._striker.strikes
+            struck = self.striker.strikes
             last = f", last {struck[-1].kind.value} {struck[-1].process}" if struck else ""
             on_progress(f"{left:3.0f} s left, {told} answers, {len(struck)} faults{last}")
             self._stop.wait(min(PROGRESS_S, left))
@@ -130,12 +138,12 @@ class Run:
         self, load_s: float, healed_s: float, problems: list[Violation], is_interrupted: bool
     ) -> Report:
         tellings = [telling for trader in self._traders for telling in trader.tellings]
-        strikes = sorted(self._striker.strikes, key=lambda strike: strike.number)
+        strikes = sorted(self.striker.strikes, key=lambda strike: strike.number)
         entries = trades = 0
         try:
             judge = self._arena.judge(tellings, self._since)
-        except NotHealed as error:
-            problems.append(Violation("recovery", error.message))
+        except P2pxError as error:
+            problems.append(Violation("verdict", error.message))
         else:
             problems += judge.violations.listed()
             entries, trades = judge.entries, judge.trades

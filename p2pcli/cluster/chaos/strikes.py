@@ -87,26 +87,31 @@ class Striker:
         self._highest = highest
         self._stop = stop
         self._threads: list[threading.Thread] = []
+        self._dealing = threading.Thread(target=self._deal, name="strikes", daemon=True)
 
-    def run(self) -> None:
-        """Strike when it is time. Returns when the last fault was begun, or ``stop`` is set."""
+    def start(self) -> None:
+        """Begin to strike, each fault when its time has come."""
+        self._dealing.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait, once ``stop`` is set, until every process that was struck is back or was given up."""
+        deadline = monotonic() + timeout
+        if self._dealing.ident is not None:
+            self._dealing.join(timeout)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+
+    def _deal(self) -> None:
         began = monotonic()
         for fault in self._faults:
             if self._stop.wait(max(0.0, began + fault.at - monotonic())):
                 return
-            thread = threading.Thread(
-                target=self._carry_out, args=(fault,), name=fault.kind.value, daemon=True
-            )
+            thread = threading.Thread(target=self.strike, args=(fault,), name=fault.kind.value, daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def join(self, timeout: float) -> None:
-        """Wait until every process that was struck is back, or was given up."""
-        deadline = monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - monotonic()))
-
-    def _carry_out(self, fault: Fault) -> None:
+    def strike(self, fault: Fault) -> Strike:
+        """Carry out one fault now, and return when the process is back; ``trouble`` says when it is not."""
         strike = struck(fault, "")
         try:
             match fault.kind:
@@ -121,6 +126,7 @@ class Striker:
         except P2pxError as error:
             strike.trouble = error.message
         self.strikes.append(strike)
+        return strike
 
     # -- choosing ---------------------------------------------------------------------------------
 
