@@ -225,6 +225,24 @@ def test_a_lock_whose_file_was_replaced_is_no_longer_in_place(folder: ClusterFol
     lock.release()
 
 
+def test_a_lock_taken_on_a_file_that_was_deleted_meanwhile_is_taken_anew(
+    folder: ClusterFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def delete_first(descriptor: int, operation: int) -> None:
+        """What another process' wipe may do between our open and our lock."""
+        monkeypatch.setattr(fcntl, "flock", flock)
+        folder.lock_path.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    ours, theirs = FolderLock(folder.lock_path), FolderLock(folder.lock_path)
+    assert ours.take()
+    assert not theirs.take(), "two locks of one name are held at once"
+    ours.release()
+
+
 def test_a_lock_is_not_inherited(folder: ClusterFolder) -> None:
     lock = FolderLock(folder.lock_path)
     assert lock.take()
