@@ -10,7 +10,11 @@ from p2pcli.cli.render.ink import harmless
 from p2pcli.cli.render.node import node_lines, node_markets
 from p2pcli.cli.verbs import Group
 
-node = Group("node", help="Ask one node how it is.")
+node = Group(
+    "node",
+    help="Ask one node how it is; run one more.",
+    rooms={"join": ("p2pcli.cli.node_join", "join", "Run one more node of a cluster, in the foreground.")},
+)
 
 
 @node.command("info", examples=("p2px node info client1", "p2px node info client1 -o json"))

@@ -1,7 +1,7 @@
 """``p2px registry``: who is where, asked at any Grape, and a member of our own in the foreground."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,9 +12,6 @@ from p2pcli.cli.verbs import Group
 from p2pcli.cluster.folder import not_running
 from p2pcli.errors import NotFound
 from p2pcli.registry.client import RegistryClient
-
-if TYPE_CHECKING:
-    import threading
 
 registry = Group("registry", help="Who is where: look up, announce, store; run a member.")
 
@@ -178,12 +175,10 @@ def show(invocation: Invocation, at: Sequence[str]) -> None:
 @click.pass_obj
 def run(invocation: Invocation, dp: int, aph: int, bn: str, bind: str, folder: str | None) -> None:
     """Run one registry member in the foreground until Ctrl-C, as grape does, with grape's option names."""
-    import threading
-
+    from p2pcli.cli.foreground import serve
     from p2pcli.registry.process import MemberPlan
-    from p2pcli.registry.process import run as serve
+    from p2pcli.registry.process import run as member
 
-    screen = invocation.screen
     plan = MemberPlan(
         name="member",
         folder=folder or str(invocation.config.home / "registry-members" / f"{dp}"),
@@ -192,22 +187,4 @@ def run(invocation: Invocation, dp: int, aph: int, bn: str, bind: str, folder: s
         host=bind,
         bootstrap=tuple(address.strip() for address in bn.split(",") if address.strip()),
     )
-
-    def ready(addresses: dict[str, str]) -> None:
-        if screen.is_text:
-            screen.lines([f"http {addresses['http']}", f"dht  {addresses['dht']}"])
-            screen.note("Ctrl-C stops it")
-        else:
-            screen.document(addresses)
-        screen.flush()
-
-    stop = threading.Event()
-    _stop_at_signals(stop)
-    serve(plan, ready, stop)
-
-
-def _stop_at_signals(stop: "threading.Event") -> None:
-    import signal
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    serve(invocation.screen, member, plan)
