@@ -99,6 +99,7 @@ def test_rings_that_formed_apart_grow_together():
     ring.run(for_s=5)
     ring.frozen.clear()
     ring.run(for_s=120)
+    assert one.table.knows(bridge)  # found again without a request
     ring.ask(one, Announce(b"svc", 1))
     assert ring.ask(other, Find(b"svc")) == Peers([("127.0.0.1", 1)])
 
