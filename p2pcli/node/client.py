@@ -99,7 +99,7 @@ class ExchangeClient:
                     hint="repeat it with the same client order id to find out",
                 ) from error
         answer = _expect(reply, Answer)
-        self._saw(market, answer.sequence)
+        self.saw(market, answer.sequence)
         return answer
 
     def send(self, market: str, commands: Sequence[Command]) -> int:
@@ -205,7 +205,8 @@ class ExchangeClient:
     def _floor(self, market: str, at_least: int) -> int:
         return max(at_least, self._seen.get(market, 0))
 
-    def _saw(self, market: str, sequence: int) -> None:
+    def saw(self, market: str, sequence: int) -> None:
+        """Have every later read of a market show at least this sequence: another client has seen it."""
         if sequence > self._seen.get(market, 0):
             self._seen[market] = sequence
 
@@ -218,7 +219,7 @@ class ExchangeClient:
         with self._lock:
             self._connection.send_blocking(framed(encode(request)))
             view = _expect(self._reply_to(request.id, wait), View)
-        self._saw(market, view.sequence)
+        self.saw(market, view.sequence)
         return view.sequence, msgspec.msgpack.decode(view.body, type=shape)
 
     def _reply_to(self, request: int, wait: float = 0.0) -> Reply:

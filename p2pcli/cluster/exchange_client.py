@@ -1,0 +1,321 @@
+"""The exchange for Python programs: the command line's words as methods, exact decimals in and out.
+
+    from p2pcli import ExchangeClient
+
+    with ExchangeClient(node="client1") as client:
+        order = client.buy("0.5", "30000")
+        print(order.status, client.book().spread)
+
+It finds the nodes of a running cluster by itself and goes on through another one when its own dies. Every
+command is sent under an id, so one that had to be repeated takes effect once (S9).
+"""
+
+import os
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from p2pcli.cluster.folder import ClusterFolder, not_running
+from p2pcli.cluster.results import Book, Order, Trade, book_of, order_of, trade_of
+from p2pcli.config import load
+from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
+from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Side, TimeInForce
+from p2pcli.market.documents import SELF_TRADE_NAMES
+from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
+from p2pcli.market.instrument import MARKET_PRICE, Instrument, parse_order_name
+from p2pcli.market.refusals import refusal
+from p2pcli.node.client import ExchangeClient as NodeClient
+from p2pcli.node.requests import NoSuchMarket
+from p2pcli.node.roaming import RoamingClient, with_id
+
+Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
+Address = tuple[str, int]
+
+_Shape = TypeVar("_Shape")
+_TIFS = {tif.name.lower(): tif for tif in TimeInForce}
+_SELF_TRADES = {name: mode for mode, name in SELF_TRADE_NAMES.items()}
+
+
+class BadArgument(BadInput):
+    """An argument that the method does not take."""
+
+    code = "bad_argument"
+
+
+class NoSuchNode(NotFound):
+    """The cluster has no node of that name."""
+
+    code = "no_such_node"
+
+
+class ExchangeClient:
+    """One owner's way to the exchange. A context manager, for one thread at a time.
+
+    ``cluster`` and ``home`` say which cluster; by default the one that the command line would mean here
+    (settings and ``P2PX_*`` included). ``node`` is asked first, by default the first; the others step in
+    when it fails. ``owner`` is who the orders belong to, by default that node. ``timeout`` in seconds bounds
+    every call. Raises ``ClusterNotRunning``, ``NoSuchNode``, or ``NotRunning`` when no node answers.
+    """
+
+    def __init__(
+        self,
+        cluster: str | None = None,
+        *,
+        node: str | None = None,
+        owner: str | None = None,
+        home: Path | str | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        self._folder = _folder(cluster, home)
+        self._secret = self._folder.secret()
+        names = self._names()
+        if node is not None and node not in names:
+            raise NoSuchNode(
+                f"cluster {self._folder.name} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
+            )
+        self._first = node or names[0]
+        self.owner: str = owner or self._first
+        self._timeout = timeout
+        self._reader: NodeClient | None = None
+        self._seen: dict[str, int] = {}
+        self._roaming = RoamingClient(self._addresses, self._secret, self.owner, timeout)
+        self.instruments: dict[str, Instrument] = self._read(lambda client: client.instruments)
+
+    def __enter__(self) -> "ExchangeClient":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up. Repeating it is fine."""
+        self._roaming.close()
+        self._leave()
+
+    # -- orders -----------------------------------------------------------------------------------
+
+    def buy(
+        self,
+        quantity: Number,
+        price: Number | None = None,
+        market: str | None = None,
+        *,
+        tif: str | None = None,
+        post_only: bool = False,
+        stp: str | None = None,
+        client_order_id: str | None = None,
+    ) -> Order:
+        """Place a bid and return it with its fills, durable and applied.
+
+        ``quantity`` in the base currency and ``price`` in the quote currency are whole multiples of the
+        market's lot and tick; no price is a market order. ``tif`` is gtc (default), ioc (default of market
+        orders) or fok; ``stp`` is allow, cancel-newest, cancel-oldest or cancel-both. Repeating an order with
+        its ``client_order_id`` returns the first answer. Raises ``BadNumber`` and ``BadArgument`` before
+        anything is sent, ``CommandRefused`` when the market says no, ``Busy`` or ``NotRunning`` when nothing
+        happened, and ``Unknown`` when it may have: repeat it with the same client order id.
+        """
+        return self._place(Side.BUY, quantity, price, market, tif, post_only, stp, client_order_id)
+
+    def sell(
+        self,
+        quantity: Number,
+        price: Number | None = None,
+        market: str | None = None,
+        *,
+        tif: str | None = None,
+        post_only: bool = False,
+        stp: str | None = None,
+        client_order_id: str | None = None,
+    ) -> Order:
+        """Place an ask; everything else as ``buy``."""
+        return self._place(Side.SELL, quantity, price, market, tif, post_only, stp, client_order_id)
+
+    def cancel(self, order_id: str | int) -> Order:
+        """Cancel an open order of this owner and return it. Raises ``CommandRefused`` when it is none."""
+        instrument, number = self._order_named(order_id)
+        self._carry_out(instrument, Cancel(order=number))
+        return self.order(order_id)
+
+    def cancel_all(self, market: str | None = None) -> list[str]:
+        """Cancel every open order of this owner in a market and return their ids, oldest first."""
+        instrument = self._market(market)
+        _, outcome = self._carry_out(instrument, CancelAll())
+        assert isinstance(outcome, CancelledAll), f"a cancel-all was answered with {outcome}"
+        return [instrument.order_name(gone.order) for gone in outcome.removed]
+
+    def amend(self, order_id: str | int, quantity: Number, price: Number | None = None) -> Order:
+        """Give an open order a new total quantity, filled part included (M9), and perhaps a new price.
+
+        Less at the same price keeps its place in the queue; anything else sends it to the back (M10).
+        Raises as ``buy``.
+        """
+        instrument, number = self._order_named(order_id)
+        lots = instrument.quantity(_text("quantity", quantity))
+        ticks = 0 if price is None else instrument.price(_text("price", price))
+        self._carry_out(instrument, Amend(order=number, quantity=lots, price=ticks))
+        return self.order(order_id)
+
+    # -- reads ------------------------------------------------------------------------------------
+
+    def book(self, depth: int = 10, market: str | None = None) -> Book:
+        """Return the best ``depth`` prices of both sides. It shows everything this client was answered."""
+        instrument = self._market(market)
+        return book_of(instrument, self._read(lambda client: client.book(instrument.symbol, depth)))
+
+    def orders(self, market: str | None = None, *, owner: str | None = None) -> list[Order]:
+        """Return the open orders of this owner, or of another, oldest first; at most 1,000."""
+        return self._orders(market, owner, False, 1000)
+
+    def history(self, limit: int = 1000, market: str | None = None) -> list[Order]:
+        """Return the newest ``limit`` orders of this owner, open and closed, oldest first; at most 10,000."""
+        return self._orders(market, None, True, limit)
+
+    def order(self, order_id: str | int) -> Order:
+        """Return anybody's order with its fills, also long after it closed. Raises ``NoSuchOrder``."""
+        instrument, number = self._order_named(order_id)
+        return order_of(instrument, self._read(lambda client: client.order(instrument.symbol, number)))
+
+    def trades(self, n: int = 20, market: str | None = None) -> list[Trade]:
+        """Return the last ``n`` trades of a market, oldest first; at most 10,000."""
+        instrument = self._market(market)
+        views = self._read(lambda client: client.trades(instrument.symbol, n))
+        return [trade_of(instrument, view) for view in views]
+
+    # -- how --------------------------------------------------------------------------------------
+
+    def _place(
+        self,
+        side: Side,
+        quantity: Number,
+        price: Number | None,
+        market: str | None,
+        tif: str | None,
+        post_only: bool,
+        stp: str | None,
+        client_order_id: str | None,
+    ) -> Order:
+        instrument = self._market(market)
+        is_market = price is None or price == MARKET_PRICE
+        place = Place(
+            side,
+            instrument.quantity(_text("quantity", quantity)),
+            0 if is_market else instrument.price(_text("price", price)),
+            _choice("tif", tif or ("ioc" if is_market else "gtc"), _TIFS),
+            post_only,
+            _choice("stp", stp or "default", _SELF_TRADES),
+            client_order_id or "",
+        )
+        _, outcome = self._carry_out(instrument, place)
+        assert isinstance(outcome, Placed), f"a place was answered with {outcome}"
+        return self.order(instrument.order_name(outcome.order))
+
+    def _carry_out(
+        self, instrument: Instrument, command: Command
+    ) -> tuple[int, Placed | Amended | Cancelled | CancelledAll | Done]:
+        command = with_id(command)
+        answer = self._roaming.submit(instrument.symbol, [command])
+        sequence, outcome = answer.sequence, answer.outcomes[0]
+        self._seen[instrument.symbol] = max(sequence, self._seen.get(instrument.symbol, 0))
+        if isinstance(outcome, Repeated):
+            sequence, outcome = outcome.sequence, outcome.outcome
+        if isinstance(outcome, Refused):
+            raise refusal(instrument, command, outcome, self.owner)
+        return sequence, outcome
+
+    def _orders(self, market: str | None, owner: str | None, closed: bool, limit: int) -> list[Order]:
+        instrument = self._market(market)
+        whose = owner or self.owner
+        views = self._read(lambda client: client.orders(instrument.symbol, whose, closed, limit))
+        return [order_of(instrument, view) for view in views]
+
+    def _read(self, question: Callable[[NodeClient], _Shape]) -> _Shape:
+        """Ask the node that answered last, then each of the others once."""
+        failures: list[P2pxError] = []
+        addresses: list[Address | None] = [None, *self._addresses()]
+        for address in addresses:
+            if address is not None:
+                self._leave()
+            try:
+                client = self._reader = self._reader or self._connect(address)
+                if client is None:
+                    continue
+                for market, sequence in self._seen.items():
+                    client.saw(market, sequence)
+                return question(client)
+            except (NotRunning, TimedOut) as error:
+                failures.append(error)
+        why = failures[-1].message if failures else "none runs now"
+        raise NotRunning(f"no node of cluster {self._folder.name} answers: {why}", hint="p2px cluster status")
+
+    def _connect(self, address: Address | None) -> NodeClient | None:
+        if address is None:
+            return None
+        return NodeClient(*address, self._secret, self.owner, self._timeout)
+
+    def _leave(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _names(self) -> list[str]:
+        report = self._folder.report()
+        if report is None or not report.nodes:
+            raise not_running(self._folder.name)
+        return [child.name for child in report.nodes]
+
+    def _addresses(self) -> list[Address]:
+        """Return where the nodes are now, the preferred one first."""
+        report = self._folder.report()
+        nodes = [child for child in (report.nodes if report else []) if "rpc" in child.addresses]
+        nodes.sort(key=lambda child: child.name != self._first)
+        parts = [child.addresses["rpc"].rpartition(":") for child in nodes]
+        return [(host, int(port)) for host, _, port in parts]
+
+    def _market(self, market: str | None) -> Instrument:
+        if market is None:
+            return min(self.instruments.values(), key=lambda instrument: instrument.number)
+        if market not in self.instruments:
+            raise NoSuchMarket(
+                f"cluster {self._folder.name} has no market {market[:60]!a}",
+                hint=f"its markets are {', '.join(self.instruments)}",
+            )
+        return self.instruments[market]
+
+    def _order_named(self, order_id: str | int) -> tuple[Instrument, int]:
+        number, order = parse_order_name(str(order_id))
+        for instrument in self.instruments.values():
+            if instrument.number == number:
+                return instrument, order
+        raise NoSuchMarket(f"order {order_id} belongs to market number {number}, which is not here")
+
+
+def _folder(cluster: str | None, home: Path | str | None) -> ClusterFolder:
+    """Return the cluster that is meant. Settings are read only for what is not said."""
+    if cluster is not None and home is not None:
+        return ClusterFolder(Path(home), cluster)
+    config = load(Path.cwd(), os.environ)
+    return ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
+
+
+def _text(what: str, number: Number | None) -> str:
+    """Return an exact number as decimal text. Raises ``BadArgument`` for a float."""
+    match number:
+        case str():
+            return number
+        case bool() | float() | None:
+            raise BadArgument(
+                f"{what} {number!r} is not exact", hint=f'write it as text or Decimal: "{number}"'
+            )
+        case int():
+            return str(number)
+        case Decimal():
+            text = f"{number:f}"
+            return text.rstrip("0").rstrip(".") if "." in text else text
+    raise BadArgument(f"{what} must be text, int or Decimal, not {type(number).__name__}")
+
+
+def _choice(what: str, word: str, known: "dict[str, _Shape]") -> _Shape:
+    if word not in known:
+        raise BadArgument(f"{what} {word[:60]!a} is none of {', '.join(known)}")
+    return known[word]
