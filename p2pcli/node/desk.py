@@ -14,23 +14,23 @@ A place takes the next order id once it gets past M7, whatever becomes of it the
 from collections import OrderedDict
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
-from p2pcli.book.book import ANY_BUY_PRICE, ANY_SELL_PRICE, NO_FILLS, Book
-from p2pcli.book.level import Order
+from p2pcli.book.book import ANY_BUY_PRICE, Book, Trades
+from p2pcli.book.level import Moment, Order, Owner
 from p2pcli.market.commands import (
     MAX_ID_LENGTH,
     MAX_WHOLE,
     Amend,
     Cancel,
     CancelAll,
-    Checkpoint,
     Command,
     Define,
     Halt,
     Place,
     Resume,
     SelfTrade,
+    Side,
     TimeInForce,
 )
 from p2pcli.market.events import (
@@ -51,9 +51,7 @@ from p2pcli.market.instrument import BadInstrument, Instrument, as_instrument
 from p2pcli.node.memory import FirstOutcome, Memory, Remembered, id_of
 from p2pcli.node.tally import Tally
 
-MAX_OWNERS = (
-    10_000  # whose ids are remembered; of more, the longest silent one without open orders is forgotten
-)
+MAX_OWNERS = 10_000  # known at once; of more, the longest silent one without open orders is forgotten
 BASIS = 10_000  # basis points in 1
 
 # An enum's member costs 30 ns to look up through its class, a global 5 ns.
@@ -62,16 +60,26 @@ _CANCELLED, _EXPIRED = Status.CANCELLED, Status.EXPIRED
 _GTC, _FOK = TimeInForce.GTC, TimeInForce.FOK
 _ALLOW = SelfTrade.ALLOW
 
-_NONE_REMOVED: list[Removed] = []  # shared by all outcomes that removed nothing; never changed
-_NOBODY: dict[int, Order] = {}
+_NO_FILLS: list[Fill] = []  # these two are shared by all outcomes without any, and never changed
+_NONE_REMOVED: list[Removed] = []
 _DONE = Done()
+
+
+class Account(Owner):
+    """An owner, its open orders, and what it asked before."""
+
+    __slots__ = ("memory",)
+
+    def __init__(self, name: str, memory: Memory | None = None) -> None:
+        super().__init__(name)
+        self.memory = Memory() if memory is None else memory
 
 
 class Arrival(NamedTuple):
     """What became of an order that was matched."""
 
     status: Status
-    rests: int  # lots of it that now rest
+    untraded: int  # lots; they rest if the status is open, else nobody will ever trade them
     fills: list[Fill]
     removed: list[Removed]
 
@@ -83,22 +91,26 @@ class Desk:
         self.instrument: Instrument | None = None
         self.book = Book()
         self.tally = Tally()
-        self.memories: OrderedDict[str, Memory] = OrderedDict()  # by owner, the longest silent first
+        self.accounts: OrderedDict[str, Account] = OrderedDict()  # by name, the longest silent first
         self.halted = False
         self.last_price = 0  # ticks; 0 before the first trade
         self.last_order = 0  # the highest order id given
-        self._sequence = 0
-        self._time_ns = 0
+        self.last_trade = 0  # the highest trade number given
+        self._now = Moment(0, 0)
 
-    def carry_out(self, owner: str, commands: list[Command], sequence: int, time_ns: int) -> list[Outcome]:
+    def __del__(self) -> None:
+        # Owners and their orders know each other, and the garbage collector does not see orders.
+        for account in self.accounts.values():
+            account.orders.clear()
+
+    def carry_out(self, owner: str, commands: list[Command], now: Moment) -> list[Outcome]:
         """Carry out one owner's commands in turn and return one outcome for each."""
-        self._sequence = sequence
-        self._time_ns = time_ns
         if len(owner) > MAX_ID_LENGTH:
-            refusal = Refused(Reason.ID_TOO_LONG, 0, [len(owner), MAX_ID_LENGTH])
-            return [refusal for _ in commands]
-        if owner in self.memories:
-            self.memories.move_to_end(owner)
+            refused = Refused(Reason.ID_TOO_LONG, 0, [len(owner), MAX_ID_LENGTH])
+            return [refused for _ in commands]
+        self._now = now
+        account = self._account(owner)
+        answers, recent = account.memory.answers, account.memory.recent
         outcomes: list[Outcome] = []
         for command in commands:
             if type(command) is Place:
@@ -107,130 +119,108 @@ class Desk:
             else:
                 command_id = id_of(command)
                 longest = max(len(command_id), len(getattr(command, "client_order_id", "")))
+            instrument = self.instrument
             if longest > MAX_ID_LENGTH:
                 outcomes.append(Refused(Reason.ID_TOO_LONG, 0, [longest, MAX_ID_LENGTH]))
-            elif command_id and self.instrument is not None:
-                outcomes.append(self._once(owner, command_id, command, self.instrument))
+            elif instrument is None or not command_id:
+                outcomes.append(self._answer(instrument, account, command))
+            elif (first := answers.get(command_id)) is None:
+                outcome = self._answer(instrument, account, command)
+                answers[command_id] = Remembered(command, now.sequence, outcome)
+                recent.append(command_id)
+                if len(recent) > instrument.remembered_ids:
+                    account.memory.forget(instrument.remembered_ids, account.orders)
+                outcomes.append(outcome)
+            elif first.command == command:
+                outcomes.append(Repeated(first.sequence, first.outcome))
             else:
-                outcomes.append(self._answer(owner, command))
+                outcomes.append(Refused(Reason.ID_REUSED))
         return outcomes
 
-    def open_order(self, owner: str, order_id: int, client_order_id: str) -> Order | None:
+    def open_order(self, account: Account, order_id: int, client_order_id: str) -> Order | None:
         """Return an open order of this owner, named by its id or else by its client order id (M8). O(1)."""
-        if not order_id and client_order_id and owner in self.memories:
-            placed = self.memories[owner].get(client_order_id)
+        if not order_id and client_order_id:
+            placed = account.memory.answers.get(client_order_id)
             order_id = placed.order if placed is not None else 0
-        return self.book.order(owner, order_id)
+        return account.orders.get(order_id)
 
-    # -- exactly once (M7) ------------------------------------------------------------------------
-
-    def _once(self, owner: str, command_id: str, command: Command, instrument: Instrument) -> Outcome:
-        memory = self.memories.get(owner)
-        if memory is None:
-            memory = self._new_memory(owner)
-        first = memory.get(command_id)
-        if first is not None:
-            if first.command == command:
-                return Repeated(first.sequence, first.outcome)
-            return Refused(Reason.ID_REUSED)
-        outcome = self._answer(owner, command)
-        memory.add(command_id, Remembered(command, self._sequence, outcome))
-        if len(memory) > instrument.remembered_ids:
-            memory.forget(instrument.remembered_ids, self.book.owners.get(owner, _NOBODY))
-        return outcome
-
-    def _new_memory(self, owner: str) -> Memory:
-        if len(self.memories) >= MAX_OWNERS:
-            # Two looks per newcomer: owners with open orders pass, and are never half of those remembered
-            # unless they are more than MAX_OWNERS / 2 themselves.
+    def _account(self, owner: str) -> Account:
+        accounts = self.accounts
+        account = accounts.get(owner)
+        if account is not None:
+            accounts.move_to_end(owner)
+            return account
+        if len(accounts) >= MAX_OWNERS:
+            # Two looks for each newcomer: owners with open orders pass, so that others never outnumber them.
             for _ in range(2):
-                silent, memory = self.memories.popitem(last=False)
-                if silent not in self.book.owners:
+                silent, account = accounts.popitem(last=False)
+                if not account.orders:
                     break
-                self.memories[silent] = memory
-        self.memories[owner] = memory = Memory()
-        return memory
+                accounts[silent] = account
+        account = accounts[owner] = Account(owner)
+        return account
 
     # -- one command ------------------------------------------------------------------------------
 
-    def _answer(self, owner: str, command: Command) -> FirstOutcome:
+    def _answer(self, instrument: Instrument | None, account: Account, command: Command) -> FirstOutcome:
+        if type(command) is Place and instrument is not None:
+            return self._place(instrument, account, command)
         if type(command) is Define:
             return self._define(command)
-        instrument = self.instrument
         if instrument is None:
             return Refused(Reason.NOT_DEFINED)
-        if type(command) is Place:
-            return self._place(instrument, owner, command)
         if type(command) is Cancel:
-            return self._cancel(owner, command)
+            return self._cancel(account, command)
         if type(command) is Amend:
-            return self._amend(instrument, owner, command)
+            return self._amend(instrument, account, command)
         if type(command) is CancelAll:
-            return self._cancel_all(owner, command)
-        if type(command) is Checkpoint:  # a node's word to the others: nothing of the market changes
-            return _DONE
+            return self._cancel_all(account, command)
         assert type(command) in (Halt, Resume), command
         self.halted = type(command) is Halt
         return _DONE
 
-    def _place(self, instrument: Instrument, owner: str, place: Place) -> Placed | Refused:
+    def _place(self, instrument: Instrument, account: Account, place: Place) -> Placed | Refused:
         self.last_order = number = self.last_order + 1
         quantity = place.quantity
-        price = place.price
-        side = place.side
-        rests = price > 0 and place.tif is _GTC
-        refused = self._objection(instrument, owner, place, number, rests)
-        if refused is not None:
-            return refused
-        order = Order(
-            number,
-            owner,
-            side,
-            price or (ANY_SELL_PRICE if side else ANY_BUY_PRICE),
-            quantity,
-            quantity,
-            place.client_order_id,
-            place.post_only,
-            place.self_trade,
-            self._sequence,
-            self._time_ns,
-        )
-        self_trade = place.self_trade or instrument.self_trade
-        if rests and self_trade is _ALLOW:
-            fills = self.book.place(order)
-            if fills is NO_FILLS:
-                return Placed(number, _OPEN, 0, quantity, NO_FILLS, _NONE_REMOVED)
-            remaining = order.remaining
-            self._traded(fills, quantity - remaining)
-            status = _PARTIALLY_FILLED if remaining else _FILLED
-            return Placed(number, status, quantity - remaining, remaining, fills, _NONE_REMOVED)
-        arrival = self._arrive(order, self_trade, rests, place.tif is _FOK)
-        filled = quantity - order.remaining
-        return Placed(number, arrival.status, filled, arrival.rests, arrival.fills, arrival.removed)
-
-    def _objection(
-        self, instrument: Instrument, owner: str, place: Place, number: int, rests: bool
-    ) -> Refused | None:
-        quantity = place.quantity
-        if not 1 <= quantity <= instrument.max_quantity:
+        if not 0 < quantity <= instrument.max_quantity:
             return Refused(Reason.QUANTITY_RANGE, number, [quantity, instrument.max_quantity])
         price = place.price
         if not 0 <= price <= instrument.max_price:
             return Refused(Reason.PRICE_RANGE, number, [price, instrument.max_price])
+        rests = price > 0 and place.tif is _GTC
+        refused = self._objection(instrument, account, place, number, rests)
+        if refused is not None:
+            return refused
+        if not rests or (place.self_trade or instrument.self_trade) is not _ALLOW:
+            status, left, fills, removed = self._arrive(
+                instrument, number, account, place, quantity, self._now
+            )
+            resting = left if status <= _PARTIALLY_FILLED else 0
+            return Placed(number, status, quantity - left, resting, fills, removed)
+        trades = self.book.place(number, account, place, quantity, self._now)
+        if trades is None:
+            return Placed(number, _OPEN, 0, quantity, _NO_FILLS, _NONE_REMOVED)
+        left = trades[2]
+        status = _PARTIALLY_FILLED if left else _FILLED
+        fills = self._fills(trades, quantity - left)
+        return Placed(number, status, quantity - left, left, fills, _NONE_REMOVED)
+
+    def _objection(
+        self, instrument: Instrument, account: Account, place: Place, number: int, rests: bool
+    ) -> Refused | None:
         if place.post_only and not rests:
             return Refused(Reason.POST_ONLY_TAKES, number)
         if self.halted:
             return Refused(Reason.HALTED, number)
-        if instrument.price_band and price:
-            refused = self._outside_band(instrument, number, price)
+        if instrument.price_band and place.price:
+            refused = self._outside_band(instrument, number, place.price)
             if refused is not None:
                 return refused
-        if instrument.max_open_orders and rests:
-            have = len(self.book.owners.get(owner, _NOBODY))
-            if have >= instrument.max_open_orders:
-                return Refused(Reason.TOO_MANY_OPEN, number, [have, instrument.max_open_orders])
-        if place.post_only and (met := self.book.crossed(place.side, price)):
-            return Refused(Reason.WOULD_TRADE, number, [met])
+        if instrument.max_open_orders and rests and len(account.orders) >= instrument.max_open_orders:
+            numbers = [len(account.orders), instrument.max_open_orders]
+            return Refused(Reason.TOO_MANY_OPEN, number, numbers)
+        if place.post_only:
+            return self._crossing(number, place.side, place.price)
         return None
 
     def _outside_band(self, instrument: Instrument, number: int, price: int) -> Refused | None:
@@ -238,101 +228,125 @@ class Desk:
         if not last:
             return None
         # Rounded inwards: a price on the edge of the band is inside, one tick further is not.
-        lowest = -(-last * (BASIS - instrument.price_band) // BASIS)
-        highest = last * (BASIS + instrument.price_band) // BASIS
-        lowest = max(lowest, 1)
-        highest = min(highest, instrument.max_price)
+        lowest = max(1, -(-last * (BASIS - instrument.price_band) // BASIS))
+        highest = min(last * (BASIS + instrument.price_band) // BASIS, instrument.max_price)
         if lowest <= price <= highest:
             return None
         return Refused(Reason.PRICE_BAND, number, [price, lowest, highest])
 
-    def _arrive(self, order: Order, self_trade: SelfTrade, rests: bool, whole: bool) -> Arrival:
-        """Match an order that has a condition; what then remains of it rests or is dropped (M4, M12)."""
-        wanted = order.remaining
-        stops = False
-        removed = _NONE_REMOVED
-        if whole or self_trade is not _ALLOW:
-            takes, own, stops = self.book.foresee(order, self_trade)
-            if whole and takes < wanted:
-                return Arrival(_EXPIRED, 0, NO_FILLS, _NONE_REMOVED)
+    def _crossing(self, number: int, side: Side, price: int) -> Refused | None:
+        met = self.book.crossed(side, price)
+        return Refused(Reason.WOULD_TRADE, number, [met]) if met else None
+
+    # -- matching ---------------------------------------------------------------------------------
+
+    def _arrive(
+        self, instrument: Instrument, number: int, account: Account, place: Place, wanted: int, moment: Moment
+    ) -> Arrival:
+        """Match an order under any condition; what then remains of it rests or is dropped (M4, M12)."""
+        book = self.book
+        rests = place.price > 0 and place.tif is _GTC
+        if not place.price and not place.side:
+            place = replace(place, price=ANY_BUY_PRICE)  # one that sells is content with 0 as it is
+        takes, stops, removed = wanted, False, _NONE_REMOVED
+        self_trade = place.self_trade or instrument.self_trade
+        if place.tif is _FOK or self_trade is not _ALLOW:
+            takes, own, stops = book.foresee(account, place, wanted, self_trade)
+            if place.tif is _FOK and takes < wanted:
+                return Arrival(_EXPIRED, wanted, _NO_FILLS, _NONE_REMOVED)
+            for order in own:
+                book.cancel(account, order.id)
             if own:
-                removed = [Removed(each.id, self.book.remove(each)) for each in own]
-            if stops:
-                order.remaining = takes
-        fills = self.book.place(order) if rests and not stops else self.book.take(order)
-        if stops:
-            order.remaining += wanted - takes
-        remaining = order.remaining
-        if fills:
-            self._traded(fills, wanted - remaining)
-        if not remaining:
-            return Arrival(_FILLED, 0, fills, removed)
-        if stops:
-            return Arrival(_CANCELLED, 0, fills, removed)
-        if not rests:
-            return Arrival(_EXPIRED, 0, fills, removed)
-        return Arrival(_PARTIALLY_FILLED if fills else _OPEN, remaining, fills, removed)
+                removed = [Removed(order.id, abs(order.remaining)) for order in own]
+        trades = None
+        if not stops:
+            trades = book.place(number, account, place, wanted, moment, rests)
+        elif takes:
+            trades = book.place(number, account, place, takes, moment, False)
+        fills = _NO_FILLS
+        left = wanted
+        if trades is not None:
+            left = wanted - takes if stops else trades[2]
+            fills = self._fills(trades, wanted - left)
+        if not left:
+            status = _FILLED
+        elif stops:
+            status = _CANCELLED
+        elif not rests:
+            status = _EXPIRED
+        else:
+            status = _PARTIALLY_FILLED if fills else _OPEN
+        return Arrival(status, left, fills, removed)
 
-    def _traded(self, fills: list[Fill], quantity: int) -> None:
-        last = fills[-1].price
-        self.last_price = last
-        self.tally.add(self._time_ns, fills[0].price, last, quantity, len(fills))
+    def _fills(self, trades: Trades, lots: int) -> list[Fill]:
+        """Number the trades, remember the last, and return them as they are told to others."""
+        makers, part, _ = trades
+        number = self.last_trade + 1
+        self.last_trade = last = self.last_trade + len(makers)
+        first_price = makers[0].place.price
+        partly = makers.pop() if part else None
+        fills = [
+            Fill(trade, maker.place.price, maker.remaining, maker.id, maker.owner.name, 0)
+            for trade, maker in enumerate(makers, number)
+        ]
+        if partly is not None:
+            fills.append(Fill(last, partly.place.price, part, partly.id, partly.owner.name, partly.remaining))
+        self.last_price = price = fills[-1].price
+        self.tally.add(self._now.time_ns, first_price, price, lots, len(fills))
+        return fills
 
-    def _cancel(self, owner: str, cancel: Cancel) -> Cancelled | Refused:
-        order = self.open_order(owner, cancel.order, cancel.client_order_id)
+    # -- orders that rest -------------------------------------------------------------------------
+
+    def _cancel(self, account: Account, cancel: Cancel) -> Cancelled | Refused:
+        order = self.open_order(account, cancel.order, cancel.client_order_id)
         if order is None:
             return Refused(Reason.UNKNOWN_ORDER, _order_id(cancel.order))
-        remaining = self.book.remove(order)
-        return Cancelled(order.id, order.quantity - remaining, remaining)
+        self.book.cancel(account, order.id)
+        remaining = abs(order.remaining)
+        return Cancelled(order.id, order.place.quantity - remaining, remaining)
 
-    def _cancel_all(self, owner: str, command: CancelAll) -> CancelledAll:
-        table = self.book.owners.get(owner, _NOBODY)
+    def _cancel_all(self, account: Account, command: CancelAll) -> CancelledAll:
         # By id, because the table's own order is not the same after a restart from a snapshot.
-        orders = [table[number] for number in sorted(table)]
-        return CancelledAll(
-            [
-                Removed(order.id, self.book.remove(order))
-                for order in orders
-                if command.side is None or order.side is command.side
-            ]
-        )
+        orders = [account.orders[number] for number in sorted(account.orders)]
+        going = [order for order in orders if command.side is None or order.place.side is command.side]
+        for order in going:
+            self.book.cancel(account, order.id)
+        return CancelledAll([Removed(order.id, abs(order.remaining)) for order in going])
 
-    def _amend(self, instrument: Instrument, owner: str, amend: Amend) -> Amended | Refused:
+    def _amend(self, instrument: Instrument, account: Account, amend: Amend) -> Amended | Refused:
         quantity = amend.quantity
         number = _order_id(amend.order)
-        if not 1 <= quantity <= instrument.max_quantity:
+        if not 0 < quantity <= instrument.max_quantity:
             return Refused(Reason.QUANTITY_RANGE, number, [quantity, instrument.max_quantity])
         if not 0 <= amend.price <= instrument.max_price:
             return Refused(Reason.PRICE_RANGE, number, [amend.price, instrument.max_price])
         if self.halted:
             return Refused(Reason.HALTED, number)
-        order = self.open_order(owner, amend.order, amend.client_order_id)
+        order = self.open_order(account, amend.order, amend.client_order_id)
         if order is None:
             return Refused(Reason.UNKNOWN_ORDER, number)
-        number = order.id
-        price = amend.price or order.price
-        filled = order.quantity - order.remaining
+        number, place, filled = order.id, order.place, order.filled
         if quantity <= filled:
-            self.book.remove(order)
-            return Amended(number, _FILLED, filled, order.price, filled, 0, NO_FILLS, _NONE_REMOVED)
-        remaining = quantity - filled
-        if price == order.price and remaining <= order.remaining:
+            self.book.cancel(account, number)
+            return Amended(number, _FILLED, filled, place.price, filled, 0, _NO_FILLS, _NONE_REMOVED)
+        price = amend.price or place.price
+        wanted = quantity - filled
+        if price == place.price and wanted <= order.remaining:
             self.book.reduce(order, quantity)
             status = _PARTIALLY_FILLED if filled else _OPEN
-            return Amended(number, status, quantity, price, filled, remaining, NO_FILLS, _NONE_REMOVED)
-        if instrument.price_band:
-            refused = self._outside_band(instrument, number, price)
-            if refused is not None:
-                return refused
-        if order.post_only and (met := self.book.crossed(order.side, price)):
-            return Refused(Reason.WOULD_TRADE, number, [met])
-        # A new object: the old one stays behind in its queue as gone until that is swept.
-        again = msgspec.structs.replace(order, price=price, remaining=remaining, quantity=quantity)
-        self.book.remove(order)
-        arrival = self._arrive(again, order.self_trade or instrument.self_trade, True, False)
-        status = _PARTIALLY_FILLED if filled and arrival.status is _OPEN else arrival.status
-        filled = quantity - again.remaining
-        return Amended(number, status, quantity, price, filled, arrival.rests, arrival.fills, arrival.removed)
+            return Amended(number, status, quantity, price, filled, wanted, _NO_FILLS, _NONE_REMOVED)
+        refused = self._outside_band(instrument, number, price) if instrument.price_band else None
+        if refused is None and place.post_only:
+            refused = self._crossing(number, place.side, price)
+        if refused is not None:
+            return refused
+        self.book.cancel(account, number)
+        place = replace(place, quantity=quantity, price=price)
+        status, left, fills, removed = self._arrive(instrument, number, account, place, wanted, order.moment)
+        if filled and status is _OPEN:
+            status = _PARTIALLY_FILLED
+        resting = left if status <= _PARTIALLY_FILLED else 0
+        return Amended(number, status, quantity, price, quantity - left, resting, fills, removed)
 
     def _define(self, define: Define) -> Done | Refused:
         try:

@@ -13,24 +13,25 @@ from itertools import islice
 
 import msgspec
 
-from p2pcli.book.ladder import Ladder
-from p2pcli.book.level import Order
+from p2pcli.book.ladder import NO_ASK, NO_BID, Ladder
+from p2pcli.book.level import Moment, Order
 from p2pcli.errors import P2pxError
 from p2pcli.log.chain import GENESIS, link
 from p2pcli.log.entry import Entry
 from p2pcli.log.sessions import Admission, BadSessions, Sessions
-from p2pcli.market.commands import MAX_WHOLE, TimeInForce
+from p2pcli.market.commands import MAX_WHOLE
 from p2pcli.market.depth import Level
 from p2pcli.market.events import Outcome, Repeated, Status
 from p2pcli.market.instrument import BadInstrument, Instrument
 from p2pcli.market.views import BookView, DayView, OrderView
 from p2pcli.node.body import Body, decode_body
-from p2pcli.node.desk import Desk
+from p2pcli.node.desk import Account, Desk
 from p2pcli.node.memory import Memory
 from p2pcli.node.state import (
     DIGEST_BYTES,
     BadSnapshot,
-    OwnerMemory,
+    OwnerState,
+    Resting,
     State,
     decode_state,
     encode_state,
@@ -85,17 +86,16 @@ class Machine:
             )
         admission = self.sessions.judge(batch.producer, batch.epoch, batch.number)
         desk = self._desk
-        first_order, first_trade = desk.last_order + 1, desk.book.last_trade + 1
+        first_order, first_trade = desk.last_order + 1, desk.last_trade + 1
         outcomes: list[list[Outcome]] = []
         if admission is Admission.NEW:
             if body is None:
                 body = decode_body(batch.body)
             self.sessions.admit(batch.producer, batch.epoch, batch.number)
             # The proposer's clock may be behind the one before it; time in a market never goes back.
-            self.time_ns = now = max(self.time_ns, body.time_ns)
-            outcomes = [
-                desk.carry_out(group.owner, group.commands, entry.sequence, now) for group in body.groups
-            ]
+            self.time_ns = max(self.time_ns, body.time_ns)
+            now = Moment(entry.sequence, self.time_ns)
+            outcomes = [desk.carry_out(group.owner, group.commands, now) for group in body.groups]
         encoded = _ENCODER.encode(outcomes)
         hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
         hashed.update(bytes((admission,)))
@@ -123,7 +123,7 @@ class Machine:
     @property
     def last_trade(self) -> int:
         """Return the number of the last trade, 0 before the first."""
-        return self._desk.book.last_trade
+        return self._desk.last_trade
 
     @property
     def last_order(self) -> int:
@@ -133,17 +133,17 @@ class Machine:
     @property
     def open_orders(self) -> int:
         """Return how many orders rest. O(owners)."""
-        return sum(map(len, self._desk.book.owners.values()))
+        return sum(len(account.orders) for account in self._desk.accounts.values())
 
     def best_bid(self) -> int | None:
         """Return the highest price somebody pays, in ticks."""
         best = self._desk.book.bids.best
-        return best.price if best is not None else None
+        return best if best != NO_BID else None
 
     def best_ask(self) -> int | None:
         """Return the lowest price somebody takes, in ticks."""
         best = self._desk.book.asks.best
-        return best.price if best is not None else None
+        return best if best != NO_ASK else None
 
     def depth(self, levels: int) -> BookView:
         """Return the best prices of both sides with what rests at each. O(levels)."""
@@ -162,29 +162,28 @@ class Machine:
 
     def order(self, order_id: int) -> OrderView | None:
         """Return an open order. O(owners)."""
-        for table in self._desk.book.owners.values():
-            if order_id in table:
-                return _view(table[order_id])
+        for account in self._desk.accounts.values():
+            if order_id in account.orders:
+                return _view(account.orders[order_id])
         return None
 
     def order_by_client_id(self, owner: str, client_order_id: str) -> OrderView | None:
         """Return the open order that this owner calls so. O(1)."""
-        order = self._desk.open_order(owner, 0, client_order_id)
+        account = self._desk.accounts.get(owner)
+        order = self._desk.open_order(account, 0, client_order_id) if account is not None else None
         return _view(order) if order is not None else None
 
     def orders(self, owner: str | None = None, limit: int = 1000) -> list[OrderView]:
         """Return the oldest ``limit`` open orders of one owner, or of all. O(their number)."""
-        tables = self._desk.book.owners
-        if owner is not None:
-            table = tables.get(owner, {})
-            return [_view(table[number]) for number in nsmallest(limit, table)]
-        everybody = (order for table in tables.values() for order in table.values())
-        return [_view(order) for order in nsmallest(limit, everybody, key=lambda order: order.id)]
+        accounts = self._desk.accounts
+        tables = [account.orders for account in accounts.values() if owner in (None, account.name)]
+        everything = (order for table in tables for order in table.values())
+        return [_view(order) for order in nsmallest(limit, everything, key=lambda order: order.id)]
 
     def remembered(self, owner: str, command_id: str) -> Repeated | None:
         """Return the first answer to a client order id or command id, or None when it is not known (M7)."""
-        memory = self._desk.memories.get(owner)
-        first = memory.get(command_id) if memory is not None else None
+        account = self._desk.accounts.get(owner)
+        first = account.memory.answers.get(command_id) if account is not None else None
         return Repeated(first.sequence, first.outcome) if first is not None else None
 
     def day(self, time_ns: int | None = None) -> DayView:
@@ -207,11 +206,11 @@ class Machine:
                 desk.halted,
                 desk.last_price,
                 desk.last_order,
-                desk.book.last_trade,
-                list(desk.book.orders()),
+                desk.last_trade,
+                [_resting(order) for order in desk.book.orders()],
                 [
-                    OwnerMemory(owner, list(memory.recent()), list(memory.kept()))
-                    for owner, memory in desk.memories.items()
+                    OwnerState(name, list(account.memory.newest()), list(account.memory.kept()))
+                    for name, account in desk.accounts.items()
                 ],
                 desk.tally.minutes(),
             )
@@ -230,56 +229,69 @@ class Machine:
         machine.chain = state.chain
         machine.digest = state.digest
         machine.time_ns = state.time_ns
-        desk = machine._desk
-        try:
-            machine.sessions = Sessions.from_values(state.sessions)
-            desk.instrument = state.instrument.checked() if state.instrument is not None else None
-        except (BadSessions, BadInstrument) as error:
-            raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
-        desk.halted = state.halted
-        desk.last_price = state.last_price
-        desk.last_order = state.last_order
-        desk.book.last_trade = state.last_trade
-        desk.tally = Tally(state.minutes)
-        for owned in state.memories:
-            desk.memories[owned.owner] = Memory.of(owned.recent, owned.kept)
-        for order in state.orders:
-            _put_back(desk, order, state.sequence)
+        machine.sessions, machine._desk = _restored(state)
         return machine
 
 
-def _put_back(desk: Desk, order: Order, sequence: int) -> None:
-    # In priority order, every order comes to rest behind those it was behind before, and none can trade.
-    whole = 0 < order.remaining <= order.quantity <= MAX_WHOLE and 0 < order.price <= MAX_WHOLE
-    known = 0 < order.id <= desk.last_order and desk.book.order(order.owner, order.id) is None
-    if not whole or not known or desk.book.crossed(order.side, order.price):
-        raise BadSnapshot(f"snapshot at sequence {sequence}: order {order.id} cannot rest where it is listed")
-    desk.book.place(order)
+def _restored(state: State) -> tuple[Sessions, Desk]:
+    desk = Desk()
+    try:
+        sessions = Sessions.from_values(state.sessions)
+        desk.instrument = state.instrument.checked() if state.instrument is not None else None
+        for owner in state.owners:
+            desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.recent, owner.kept))
+    except (BadSessions, BadInstrument, ValueError) as error:
+        raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
+    desk.halted = state.halted
+    desk.last_price = state.last_price
+    desk.last_order = state.last_order
+    desk.last_trade = state.last_trade
+    desk.tally = Tally(state.minutes)
+    moments: dict[int, Moment] = {}  # orders of one entry share theirs, as they did before
+    for order in state.orders:
+        account = desk.accounts.get(order.owner)
+        place = order.place
+        known = 0 < order.id <= desk.last_order and account is not None and order.id not in account.orders
+        whole = 0 < order.remaining <= place.quantity <= MAX_WHOLE and 0 < place.price <= MAX_WHOLE
+        if not known or not whole or desk.book.crossed(place.side, place.price):
+            raise BadSnapshot(
+                f"snapshot at sequence {state.sequence}: order {order.id} cannot rest where it is listed"
+            )
+        assert account is not None
+        moment = moments.setdefault(order.sequence, Moment(order.sequence, order.time_ns))
+        # In priority order, so each comes to rest behind those it was behind before, and none can trade.
+        desk.book.place(order.id, account, place, order.remaining, moment)
+    return sessions, desk
+
+
+def _resting(order: Order) -> Resting:
+    moment = order.moment
+    return Resting(order.id, order.owner.name, order.place, order.remaining, moment.sequence, moment.time_ns)
 
 
 def _summed(ladder: Ladder, levels: int) -> list[Level]:
     return [
         # Some 64-bit encodings end there; only a few orders of absurd size at one price get so far.
-        Level(level.price, min(level.quantity, MAX_WHOLE), level.count)
-        for level in islice(ladder.best_first(), levels)
+        Level(price, min(level.remaining, MAX_WHOLE), level.count)
+        for price, level in islice(ladder.best_first(), levels)
     ]
 
 
 def _view(order: Order) -> OrderView:
-    filled = order.quantity - order.remaining
+    place = order.place
     return OrderView(
         order.id,
-        order.client_order_id,
-        order.owner,
-        order.side,
-        order.price,
-        order.quantity,
-        filled,
+        place.client_order_id,
+        order.owner.name,
+        place.side,
+        place.price,
+        place.quantity,
+        order.filled,
         order.remaining,
-        Status.PARTIALLY_FILLED if filled else Status.OPEN,
-        TimeInForce.GTC,
-        order.post_only,
-        order.self_trade,
-        order.sequence,
-        order.time_ns,
+        Status.PARTIALLY_FILLED if order.filled else Status.OPEN,
+        place.tif,
+        place.post_only,
+        place.self_trade,
+        order.moment.sequence,
+        order.moment.time_ns,
     )

@@ -4,7 +4,7 @@ Remembered are the last so many ids of an owner (a market setting), and beyond t
 are still open, however old: an open order can always be named by its client order id, and never doubled.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Container, Iterable, Iterator
 
 import msgspec
@@ -16,7 +16,7 @@ FirstOutcome = Placed | Amended | Cancelled | CancelledAll | Refused | Done
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A command that carried an id, and its answer. The command itself is what a retry is compared with."""
+    """A command that carried an id, and its answer. A retry is compared with the command itself."""
 
     command: Command
     sequence: int  # of the entry that answered it
@@ -24,12 +24,13 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def id(self) -> str:
+        """Return the id the command carried."""
         return id_of(self.command)
 
     @property
     def order(self) -> int:
         """Return the id of the order this placed, 0 when it placed none."""
-        return self.outcome.order if isinstance(self.outcome, Placed) else 0
+        return self.outcome.order if type(self.outcome) is Placed else 0
 
 
 def id_of(command: Command) -> str:
@@ -40,58 +41,60 @@ def id_of(command: Command) -> str:
 
 
 class Memory:
-    """The remembered ids of one owner, oldest first."""
+    """The remembered ids of one owner.
 
-    __slots__ = ("_answers", "_kept", "_queue")
+    The desk reads and writes ``answers`` and ``recent`` itself where it adds an id: every order passes
+    there, and the call would cost as much as the work.
+    """
+
+    __slots__ = ("_kept", "answers", "recent")
 
     def __init__(self) -> None:
-        self._answers: dict[str, Remembered] = {}
-        # Which one is the oldest: a dict finds its first key in time linear in the keys deleted before it.
-        self._queue: deque[str] = deque()
-        self._kept: OrderedDict[str, Remembered] = OrderedDict()  # too old, but their orders were open
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def get(self, command_id: str) -> Remembered | None:
-        """Return what was answered to this id, or None. O(1)."""
-        return self._answers.get(command_id) or self._kept.get(command_id)
+        self.answers: dict[str, Remembered] = {}
+        # Which id is the oldest: a dict finds its first key in time linear in those deleted before it.
+        self.recent: deque[str] = deque()
+        self._kept: deque[str] = deque()  # older than recent, but their orders were open
 
     def add(self, command_id: str, remembered: Remembered) -> None:
-        """Remember an id that ``get`` does not know. O(1)."""
-        self._answers[command_id] = remembered
-        self._queue.append(command_id)
+        """Remember an id that is not in ``answers``. O(1)."""
+        self.answers[command_id] = remembered
+        self.recent.append(command_id)
 
     def forget(self, limit: int, open_orders: Container[int]) -> None:
         """Keep the last ``limit`` ids, and those of open orders. O(1) for each that goes."""
-        while len(self._queue) > limit:
-            oldest = self._queue.popleft()
-            remembered = self._answers.pop(oldest)
-            if remembered.order in open_orders:
-                self._kept[oldest] = remembered
-                self._tidy(open_orders)
+        while len(self.recent) > limit:
+            oldest = self.recent.popleft()
+            if self.answers[oldest].order not in open_orders:
+                del self.answers[oldest]
+                continue
+            self._kept.append(oldest)
+            # Two looks for each that comes: so those of closed orders never outnumber those of open ones.
+            for _ in range(2):
+                oldest = self._kept.popleft()
+                if self.answers[oldest].order in open_orders:
+                    self._kept.append(oldest)
+                else:
+                    del self.answers[oldest]
+                if not self._kept:
+                    break
 
-    def _tidy(self, open_orders: Container[int]) -> None:
-        # Two looks for each id that comes in: those of closed orders are never more than those of open ones.
-        for _ in range(min(2, len(self._kept))):
-            oldest, remembered = self._kept.popitem(last=False)
-            if remembered.order in open_orders:
-                self._kept[oldest] = remembered
-
-    def recent(self) -> Iterator[Remembered]:
-        """Yield the last ids' answers, oldest first."""
-        return (self._answers[command_id] for command_id in self._queue)
+    def newest(self) -> Iterator[Remembered]:
+        """Yield what was answered to the last ids, oldest first."""
+        return (self.answers[command_id] for command_id in self.recent)
 
     def kept(self) -> Iterator[Remembered]:
-        """Yield the older ones that are remembered for their open orders."""
-        return iter(self._kept.values())
+        """Yield what was answered to older ids, remembered for their open orders."""
+        return (self.answers[command_id] for command_id in self._kept)
 
     @classmethod
-    def of(cls, recent: Iterable[Remembered], kept: Iterable[Remembered]) -> "Memory":
-        """Return the memory of which ``recent`` and ``kept`` yielded these."""
+    def of(cls, newest: Iterable[Remembered], kept: Iterable[Remembered]) -> "Memory":
+        """Return the memory that yielded these. Raises ValueError for an id that is empty or occurs twice."""
         memory = cls()
-        for remembered in recent:
-            memory.add(remembered.id, remembered)
-        for remembered in kept:
-            memory._kept[remembered.id] = remembered
+        for queue, found in ((memory.recent, newest), (memory._kept, kept)):
+            for remembered in found:
+                command_id = remembered.id
+                if not command_id or command_id in memory.answers:
+                    raise ValueError(f"remembered id {command_id[:64]!r} is empty or occurs twice")
+                memory.answers[command_id] = remembered
+                queue.append(command_id)
         return memory

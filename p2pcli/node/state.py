@@ -10,8 +10,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from p2pcli.book.level import Order
 from p2pcli.errors import P2pxError
+from p2pcli.market.commands import Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.memory import Remembered
 from p2pcli.node.tally import Minute
@@ -26,7 +26,18 @@ class BadSnapshot(P2pxError):
     code = "bad_snapshot"
 
 
-class OwnerMemory(msgspec.Struct, frozen=True, array_like=True):
+class Resting(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One open order."""
+
+    id: int
+    owner: str
+    place: Place
+    remaining: int
+    sequence: int  # of the entry that placed it
+    time_ns: int
+
+
+class OwnerState(msgspec.Struct, frozen=True, array_like=True):
     """What one owner's ids were answered."""
 
     owner: str
@@ -47,8 +58,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     last_price: int
     last_order: int
     last_trade: int
-    orders: list[Order]  # bids best first, then asks; at one price longest at rest first
-    memories: list[OwnerMemory]  # the longest silent owner first
+    orders: list[Resting]  # bids best first, then asks; at one price longest at rest first
+    owners: list[OwnerState]  # the longest silent one first
     minutes: list[Minute]
 
 
