@@ -4,6 +4,7 @@ FAULT_ROUNDS=10 in the environment makes everything here ten times as long.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +19,14 @@ from p2pcli.cluster.up import bring_up
 from p2pcli.market.instrument import UNITS, Instrument
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # importlib mode leaves it alone
+
+from herd import Herd  # noqa: E402
+
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 MARKET = "BTC/USD"
 BTC = Instrument(MARKET, 1, UNITS // 100, 1, 10**9, 10**13)
 START_S = 60.0
-
-sys.path.insert(0, str(HERE))  # importlib mode leaves it alone
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,11 @@ def run(cluster: ClusterFolder) -> Iterator[Run]:
     assert [(each.kind, each.bit) for each in report.faults] == [
         (each.kind, each.struck) for each in report.faults
     ], "a fault that met nothing proves nothing"
+
+
+@pytest.fixture
+def herd(tmp_path: Path) -> Iterator[Herd]:
+    """A folder for nodes that nobody restarts."""
+    herd = Herd(tmp_path)
+    yield herd
+    herd.end_all(signal.SIGKILL)
