@@ -204,8 +204,8 @@ class Distribution:
         return {sender.name: sender.breaker for sender in self._senders.values()}
 
     def readings(self) -> list[PeerReading]:
-        """Return what the metrics say of each peer."""
-        return [sender.reading() for sender in self._senders.values()]
+        """Return what the metrics say of each peer, by name."""
+        return sorted((sender.reading() for sender in self._senders.values()), key=lambda one: one.peer)
 
     def reset(self, peer: str) -> BreakerView:
         """Close a peer's breaker and try it at once. Raises ``NoSuchPeer``."""
