@@ -38,6 +38,7 @@ class Result(NamedTuple):
     per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_us: float  # of the member that was asked, for each request: also comparable on a busy machine
 
 
 # -- the two kinds of ring ----------------------------------------------------------------------------
@@ -134,9 +135,10 @@ def request(what: str, data: object) -> bytes:
 # -- load -----------------------------------------------------------------------------------------------
 
 
-def load(port: int, clients: int, seconds: float, requests: Callable[[int], bytes]) -> Result:
+def load(port: int, pid: int, clients: int, seconds: float, requests: Callable[[int], bytes]) -> Result:
     """Keep ``clients`` keep-alive connections busy for ``seconds``; the i-th request is ``requests(i)``."""
     poller = select.epoll()
+    cpu = cpu_seconds(pid)
     with ExitStack() as stack:
         sockets: dict[int, socket.socket] = {}
         for _ in range(clients):
@@ -168,7 +170,17 @@ def load(port: int, clients: int, seconds: float, requests: Callable[[int], byte
     poller.close()
     latencies.sort()
     at = len(latencies) - 1
-    return Result(len(latencies) / elapsed, latencies[at // 2] * 1000, latencies[int(at * 0.99)] * 1000)
+    return Result(
+        len(latencies) / elapsed,
+        latencies[at // 2] * 1000,
+        latencies[int(at * 0.99)] * 1000,
+        (cpu_seconds(pid) - cpu) / len(latencies) * 1e6,
+    )
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def check(reply: bytes) -> None:
@@ -198,16 +210,18 @@ def resident_mib(pid: int) -> float:
 
 
 def measure(members: dict[str, tuple[int, int]], seconds: float, rounds: int) -> None:
-    heads = "".join(f"{kind + ' /s':>10}{'p50 ms':>9}{'p99 ms':>9}" for kind in members)
+    heads = "".join(f"{kind + ' /s':>10}{'p50 ms':>8}{'p99 ms':>8}{'CPU us':>8}" for kind in members)
     print(f"{'request':22}{'clients':>8}  {heads}")
     for name, requests in workloads().items():
         for clients in (1, 50):
             results: dict[str, list[Result]] = {kind: [] for kind in members}
             for _ in range(rounds):
-                for kind, (port, _) in members.items():
-                    results[kind].append(load(port, clients, seconds, requests))
+                for kind, (port, pid) in members.items():
+                    results[kind].append(load(port, pid, clients, seconds, requests))
             medians = [sorted(of_kind)[len(of_kind) // 2] for of_kind in results.values()]
-            row = "".join(f"{r.per_second:10,.0f}{r.p50_ms:9.2f}{r.p99_ms:9.2f}" for r in medians)
+            row = "".join(
+                f"{r.per_second:10,.0f}{r.p50_ms:8.2f}{r.p99_ms:8.2f}{r.cpu_us:8.0f}" for r in medians
+            )
             print(f"{name:22}{clients:8}  {row}", flush=True)
     print(
         "resident MiB: " + ", ".join(f"{kind} {resident_mib(pid):.0f}" for kind, (_, pid) in members.items())
