@@ -42,7 +42,7 @@ class Trial:
         self.folder = ClusterFolder(home, name)
         self.plan = ClusterPlan(
             name=name,
-            nodes=(NodeSlot("client1"), NodeSlot("client2")),
+            nodes=(NodeSlot("client1"),),
             members=(MemberSlot("registry1"),),
             markets=(BTC,),
             node_program="trial_program",

@@ -35,7 +35,7 @@ def test_a_child_that_keeps_falling_over_is_tried_again_with_its_last_words_show
     report = trial.report()
     assert report.state is ClusterState.DEGRADED
     assert report.child("client1").last_error == "ValueError: the trial was to fail"
-    assert report.child("client2").state is State.RUNNING
+    assert report.child("registry1").state is State.RUNNING
 
 
 def test_no_process_outlives_a_killed_supervisor_and_up_works_again(trial, eventually, is_alive) -> None:
@@ -132,8 +132,8 @@ def test_a_removed_folder_stops_the_cluster(trial, eventually, is_alive) -> None
 def test_the_state_file_names_what_runs_now(trial, eventually) -> None:
     started = trial.up().report
     assert trial.folder.report() == started
-    os.kill(started.child("client2").pid, signal.SIGKILL)
-    eventually(lambda: (trial.folder.report() or started).child("client2").restarts == 1)
+    os.kill(started.child("registry1").pid, signal.SIGKILL)
+    eventually(lambda: (trial.folder.report() or started).child("registry1").restarts == 1)
 
 
 def test_children_hold_neither_the_supervisors_lock_nor_its_socket(trial) -> None:
@@ -215,8 +215,8 @@ def test_scaling_adds_and_removes_the_highest_and_is_remembered(trial) -> None:
     trial.up()
     with Control(trial.folder) as control:
         before = control.report().child("client1").pid
-        more = control.scale(4)
-        assert [child.name for child in more.nodes] == ["client1", "client2", "client3", "client4"]
+        more = control.scale(3)
+        assert [child.name for child in more.nodes] == ["client1", "client2", "client3"]
         assert all(child.state is State.RUNNING for child in more.children)
         fewer = control.scale(1)
         assert [(child.name, child.pid) for child in fewer.nodes] == [("client1", before)]
@@ -231,8 +231,8 @@ def test_a_watcher_sees_every_change_until_the_end(trial) -> None:
     with Control(trial.folder) as watcher, Control(trial.folder) as control:
         reports = watcher.watch()
         assert next(reports).state is ClusterState.READY
-        control.stop_node("client2")
-        assert next(reports).child("client2").state is State.STOPPING
+        control.stop_node("registry1")
+        assert next(reports).child("registry1").state is State.STOPPING
         control.shut_down()
         states = [report.state for report in reports]
     assert states[-1] is ClusterState.STOPPED
