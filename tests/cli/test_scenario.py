@@ -42,6 +42,13 @@ def test_the_same_seed_places_the_same_orders():
     assert orders(7) == orders(7) != orders(8)
 
 
+def test_a_random_order_stays_within_forty_basis_points_of_the_middle():
+    random = Random(1)
+    prices = {order.price for order in (next_order(BTC, EMPTY, random) for _ in range(500)) if order.price}
+    assert len(prices) > 100
+    assert 2_988_000 <= min(prices) < 3_000_000 < max(prices) <= 3_012_000
+
+
 @given(
     tick=st.integers(1, 10**12),
     lot=st.integers(1, 10**12),
