@@ -24,6 +24,7 @@ from p2pcli.market.commands import (
     Amend,
     Cancel,
     CancelAll,
+    Checkpoint,
     Command,
     Define,
     Halt,
@@ -175,6 +176,8 @@ class Desk:
             return self._amend(instrument, account, command)
         if type(command) is CancelAll:
             return self._cancel_all(account, command)
+        if type(command) is Checkpoint:  # a node's word to the others: nothing of the market changes
+            return _DONE
         assert type(command) in (Halt, Resume), command
         self.halted = type(command) is Halt
         return _DONE
