@@ -25,6 +25,7 @@ IMPORTED_AS = {
     "python-json-logger": "pythonjsonlogger",
     "PyYAML": "yaml",
 }
+PLUGIN = "pytest_plugin.py"  # only pytest imports it, so whoever does has pytest
 
 
 def declared(section: str, key: str) -> set[str]:
@@ -35,6 +36,8 @@ def declared(section: str, key: str) -> set[str]:
 def imported_by_the_package() -> set[str]:
     found = set()
     for path in (ROOT / "p2pcli").rglob("*.py"):
+        if path.name == PLUGIN:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
@@ -61,6 +64,12 @@ def test_the_program_has_an_entry_point_that_exists() -> None:
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name="p2px")
     assert entry.value == "p2pcli.cli.main:main"
     assert callable(entry.load())
+
+
+def test_pytest_finds_the_fixtures_by_an_entry_point() -> None:
+    (entry,) = importlib.metadata.entry_points(group="pytest11", name="p2px")
+    assert entry.value == "p2pcli.pytest_plugin"
+    assert hasattr(entry.load(), "p2px_cluster")
 
 
 @pytest.mark.slow
