@@ -35,12 +35,21 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         breaker_failures=plan.breaker_failures,
         breaker_reset_s=plan.breaker_reset_s,
         announce_s=plan.announce_s,
+        queued_commands=plan.queued_commands,
+        queued_batches=plan.queued_batches,
+        append_timeout_s=plan.append_timeout_s,
+        registry_timeout_s=plan.registry_timeout_s,
         snapshot_commands=plan.snapshot_commands,
         requests_per_minute=plan.requests_per_minute,
         slow_s=plan.performance_threshold_s,
         metrics_port=plan.metrics_port_of(name),
     )
-    return GatewayPlan(node, shared_folder=str(folder.data))
+    return GatewayPlan(
+        node,
+        shared_folder=str(folder.data),
+        exchange_name=plan.exchange_name,
+        trades_name=plan.trades_name,
+    )
 
 
 def log_url(plan: ClusterPlan, folder: ClusterFolder) -> str:

@@ -47,6 +47,12 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     grapes: tuple[str, ...] = ()  # registries outside the cluster
     free_ports: bool = True  # another port when the wanted one is taken; False: that is an error
     announce_s: float = 20.0
+    exchange_name: str = "p2px:exchange"  # announced for Grenache callers
+    trades_name: str = "p2px:trades"  # Grenache services of this name get every trade
+    queued_commands: int = 10_000  # waiting to be appended, of one market at one node
+    queued_batches: int = 1024  # waiting for one peer
+    append_timeout_s: float = 5.0
+    registry_timeout_s: float = 2.0
     snapshot_commands: int = 100_000  # applied between two snapshots of a market
     connections: int = 256  # of one node
     breaker_failures: int = 5

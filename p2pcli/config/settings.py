@@ -18,6 +18,7 @@ from p2pcli.config.values import (
     LOG_URL,
     NAME,
     PORT,
+    SERVICE,
     SYMBOL,
     AnyKind,
     ListOf,
@@ -157,6 +158,12 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True):
             ListOf(ADDRESS, 16), "", "Registry URLs: HTTP APIs of Grapes outside the cluster to announce at."
         ),
     ]
+    exchange_name: Annotated[
+        str, Setting(SERVICE, "p2px:exchange", "Service that the nodes announce for Grenache callers.")
+    ]
+    trades_name: Annotated[
+        str, Setting(SERVICE, "p2px:trades", "Grenache services announced so are sent every trade.")
+    ]
     announce_interval: Annotated[
         float, Setting(seconds("1s", "30s"), "20s", "How often a node renews its announcement.")
     ]
@@ -171,7 +178,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections: Annotated[int, Setting(whole(1, 10_000), "256", "Connections open at once.")]
     queued_requests: Annotated[
         int,
-        Setting(whole(1, 1_000_000), "10000", 'Requests waiting to be committed; more are answered "busy".'),
+        Setting(whole(1, 1_000_000), "10000", 'Commands waiting to be committed; more are answered "busy".'),
     ]
     queued_batches: Annotated[
         int,

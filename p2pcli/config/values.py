@@ -24,6 +24,7 @@ _PERCENT = re.compile(r"(0|[1-9][0-9]{0,4})(?:\.([0-9]{1,2}))?%?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?", re.ASCII)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}", re.ASCII)
+_SERVICE = re.compile(r"\S{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -162,6 +163,10 @@ NAME: Kind[str] = Kind(
 SYMBOL: Kind[str] = Kind(
     "BASE/QUOTE in capital letters and digits, like BTC/USD",
     lambda text: text if _SYMBOL.fullmatch(text) else None,
+)
+SERVICE: Kind[str] = Kind(
+    "a service name of 1 to 64 printable characters without spaces",
+    lambda text: text if _SERVICE.fullmatch(text) and text.isprintable() else None,
 )
 FOLDER: Kind[str] = Kind("the path of a folder", lambda text: None if _CONTROL.search(text) else text)
 PORT = whole(1, 65535)

@@ -14,6 +14,7 @@ from p2pcli.node import process as node
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import Discovery
 from p2pcli.node.plan import NodePlan
+from p2pcli.registry.client import RegistryClient
 
 JOIN_S = 5.0
 
@@ -51,7 +52,7 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
         start("grenache", gateway.run, gateway.stop)
         if plan.node.registry:
             announcer = Discovery(
-                plan.node.registry,
+                RegistryClient(plan.node.registry, plan.node.registry_timeout_s),
                 [plan.exchange_name],
                 gateway.port,
                 plan.node.announce_s,

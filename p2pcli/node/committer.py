@@ -27,8 +27,6 @@ from p2pcli.node.trace import named
 from p2pcli.rpc.frame import FrameTooLarge, framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
-MAX_WAITING = 20_000  # commands gathered and not yet appended; more is "busy"
-APPEND_S = 5.0  # longest wait for the log's lock
 _BODY_ROOM = MAX_BODY - 4096  # what the groups' own framing may cost
 
 logger = logging.getLogger(__name__)
@@ -55,15 +53,24 @@ class Committer:
         log: Log,
         replica: Replica,
         committed: Callable[[Entry], None],
+        *,
+        queued_commands: int,
+        append_timeout_s: float,
         slow_s: float = 0.0,
     ) -> None:
-        """``slow_s``: a commit that takes longer is logged with its timings; 0: none is."""
+        """Begin with an empty queue of at most ``queued_commands``; more is "busy".
+
+        ``append_timeout_s`` bounds the wait for the log's lock. A commit that takes longer than ``slow_s``
+        is logged with its timings; 0: none is.
+        """
         self.append_seconds = Histogram()
         self.committed = 0  # commands
         self.busy = 0  # requests refused because the queue was full
         self._name = name
         self._instrument = instrument
         self._slow_s = slow_s
+        self._queued_commands = queued_commands
+        self._append_timeout_s = append_timeout_s
         self._epoch = epoch
         self._number = 0
         self._log = log
@@ -90,10 +97,11 @@ class Committer:
         with self._arrived:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
-            if self._waiting_commands + commands > MAX_WAITING:
+            if self._waiting_commands + commands > self._queued_commands:
                 self.busy += len(requests)
                 raise Busy(
-                    f"node {self._name} has {self._waiting_commands} commands waiting (limit {MAX_WAITING})",
+                    f"node {self._name} has {self._waiting_commands} commands waiting"
+                    f" (limit {self._queued_commands})",
                     hint="send again a little later, or through another node",
                 )
             self._waiting.extend(requests)
@@ -155,7 +163,7 @@ class Committer:
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
         began = monotonic()
         try:
-            sequence = self._log.append(batch, APPEND_S)
+            sequence = self._log.append(batch, self._append_timeout_s)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
             self._refuse(requests, Busy(f"the log is unavailable: {error.message}", hint=error.hint))

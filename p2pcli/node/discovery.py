@@ -33,14 +33,14 @@ class Discovery:
 
     def __init__(
         self,
-        registry: list[str],
+        registry: RegistryClient,
         names: list[str],
         port: int,
         announce_s: float,
         found: Callable[[set[Address]], None],
     ) -> None:
-        """``names[0]`` is the one that peers are looked up by."""
-        self._client = RegistryClient(registry)
+        """``names[0]`` is the one that peers are looked up by. The registry's client is closed at the end."""
+        self._client = registry
         self._names = names
         self._port = port
         self._announce_s = announce_s

@@ -72,7 +72,7 @@ class Sender:
     def offer(self, frame: bytes) -> None:
         """Queue one frame; a queue that would grow over its limit is emptied first."""
         with self._arrived:
-            if self._bytes + len(frame) > MAX_QUEUED:
+            if self._bytes + len(frame) > MAX_QUEUED or len(self._frames) >= self._of.queued_batches:
                 self._frames.clear()
                 self._bytes = 0
             self._frames.append(frame)
@@ -147,7 +147,14 @@ class Distribution:
     """This node's peers. ``fail_max`` failures in a row leave a peer alone for ``reset_after`` seconds."""
 
     def __init__(
-        self, name: str, cluster: str, secret: bytes, port: int, fail_max: int, reset_after: float
+        self,
+        name: str,
+        cluster: str,
+        secret: bytes,
+        port: int,
+        fail_max: int,
+        reset_after: float,
+        queued_batches: int,
     ) -> None:
         self.name = name
         self.cluster = cluster
@@ -155,6 +162,7 @@ class Distribution:
         self.port = port
         self.fail_max = fail_max
         self.reset_after = reset_after
+        self.queued_batches = queued_batches
         self._senders: dict[Address, Sender] = {}
         self._threads: dict[Address, threading.Thread] = {}
         self._lock = threading.Lock()

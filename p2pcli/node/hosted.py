@@ -55,6 +55,7 @@ class HostedMarket:
         folder = instrument.symbol.replace("/", "-")
         self.instrument = instrument
         self._name = plan.name
+        self._plan = plan
         self._run = run
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -119,7 +120,15 @@ class HostedMarket:
             epoch = new_epoch(machine.sessions.epoch(self._name), randbits(32))
         self.replica.take_epoch(epoch)
         self.committer = Committer(
-            self._name, self.instrument, epoch, self._log, self.replica, committed, self._slow_s
+            self._name,
+            self.instrument,
+            epoch,
+            self._log,
+            self.replica,
+            committed,
+            queued_commands=self._plan.queued_commands,
+            append_timeout_s=self._plan.append_timeout_s,
+            slow_s=self._slow_s,
         )
         symbol = self.instrument.symbol
         self._threads.append(self._run(f"commit {symbol}", self.committer.run))

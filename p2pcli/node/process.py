@@ -103,7 +103,13 @@ def _serve(
     began = monotonic()
     me: Address = (plan.host, listener.port)
     distribution = Distribution(
-        plan.name, plan.cluster, secret, listener.port, plan.breaker_failures, plan.breaker_reset_s
+        plan.name,
+        plan.cluster,
+        secret,
+        listener.port,
+        plan.breaker_failures,
+        plan.breaker_reset_s,
+        plan.queued_batches,
     )
 
     def found(addresses: set[Address]) -> None:
@@ -132,7 +138,8 @@ def _serve(
     discovery = None
     if plan.registry:
         names = [service_name(plan.cluster), node_service_name(plan.cluster, plan.name)]
-        discovery = Discovery(plan.registry, names, listener.port, plan.announce_s, found)
+        registry = RegistryClient(plan.registry, plan.registry_timeout_s)
+        discovery = Discovery(registry, names, listener.port, plan.announce_s, found)
         discovery.announce()
         threads.start("discover", discovery.run)
     # What lives now lives for good: the collector need not look at it again.
@@ -210,7 +217,7 @@ def fetch_snapshot(plan: NodePlan, secret: bytes, symbol: str) -> bytes:
     said: list[str] = []
     addresses: list[Address] = []
     if plan.registry:
-        with RegistryClient(plan.registry) as registry:
+        with RegistryClient(plan.registry, plan.registry_timeout_s) as registry:
             addresses = registry.lookup(service_name(plan.cluster))
     for host, port in addresses:
         try:
