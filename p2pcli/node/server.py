@@ -1,6 +1,7 @@
 """The node's RPC server: an acceptor thread and one reader thread per connection."""
 
 import logging
+import resource
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,7 @@ from p2pcli.rpc.tcp import Connection, Listener, welcome
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
 STACK_BYTES = 512 << 10  # per reader thread
+OWN_DESCRIPTORS = 40  # files, peers and registry of one market's node, and a few to turn callers away with
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class Server:
         self.reset_breaker = reset_breaker
         self.slow_s = slow_s
         self._allowances = Allowances(requests_per_minute)
-        self._limit = connections
+        self._limit = min(connections, callers_that_fit())
         self._greeting = encode(Greeting(name, cluster, [market.instrument for market in markets]))
         self._open: set[Connection] = set()
         self._lock = threading.Lock()
@@ -182,6 +184,15 @@ class Server:
                 f"{harmless(owner)} has sent more than {limit} requests a minute to node {self._name}",
                 hint=f"send again in {wait:.1f} s; the setting is node.requests_per_minute",
             )
+
+
+def callers_that_fit() -> int:
+    """Return how many connections the limit of open files leaves room for, at least one.
+
+    Without descriptors nobody could be turned away, and a health check that is not answered kills the node.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, soft - OWN_DESCRIPTORS)
 
 
 class Session:
