@@ -12,12 +12,13 @@ A place takes the next order id once it gets past M7, whatever becomes of it the
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from p2pcli.book.book import ANY_BUY_PRICE, Book, Trades
-from p2pcli.book.level import Moment, Order, Owner
+from p2pcli.book.level import Moment, Owner
 from p2pcli.market.commands import (
     MAX_ID_LENGTH,
     MAX_WHOLE,
@@ -49,7 +50,7 @@ from p2pcli.market.events import (
     Status,
 )
 from p2pcli.market.instrument import BadInstrument, Instrument, as_instrument
-from p2pcli.node.memory import FirstOutcome, Memory, Remembered, id_of
+from p2pcli.node.memory import FirstOutcome, Memory, Remembered, ids_of
 from p2pcli.node.tally import Tally
 
 MAX_OWNERS = 10_000  # known at once; of more, the longest silent one without open orders is forgotten
@@ -97,6 +98,7 @@ class Desk:
         self.last_price = 0  # ticks; 0 before the first trade
         self.last_order = 0  # the highest order id given
         self.last_trade = 0  # the highest trade number given
+        self._calm = False  # nothing but ranges and options can stand against an order
         self._now = Moment(0, 0)
 
     def __del__(self) -> None:
@@ -114,19 +116,19 @@ class Desk:
         answers, recent = account.memory.answers, account.memory.recent
         outcomes: list[Outcome] = []
         for command in commands:
-            if type(command) is Place:
-                command_id = command.client_order_id
-                longest = len(command_id)
-            else:
-                command_id = id_of(command)
-                longest = max(len(command_id), len(getattr(command, "client_order_id", "")))
             instrument = self.instrument
-            if longest > MAX_ID_LENGTH:
-                outcomes.append(Refused(Reason.ID_TOO_LONG, 0, [longest, MAX_ID_LENGTH]))
-            elif instrument is None or not command_id:
-                outcomes.append(self._answer(instrument, account, command))
+            if type(command) is Place:
+                command_id = longest = command.client_order_id
+            else:
+                command_id, longest = ids_of(command)
+            if instrument is None:
+                outcomes.append(self._before_all(command))
+            elif not command_id:
+                outcomes.append(_RULES[type(command)](self, instrument, account, command))
+            elif len(longest) > MAX_ID_LENGTH:
+                outcomes.append(Refused(Reason.ID_TOO_LONG, 0, [len(longest), MAX_ID_LENGTH]))
             elif (first := answers.get(command_id)) is None:
-                outcome = self._answer(instrument, account, command)
+                outcome = _RULES[type(command)](self, instrument, account, command)
                 answers[command_id] = Remembered(command, now.sequence, outcome)
                 recent.append(command_id)
                 if len(recent) > instrument.remembered_ids:
@@ -138,12 +140,10 @@ class Desk:
                 outcomes.append(Refused(Reason.ID_REUSED))
         return outcomes
 
-    def open_order(self, account: Account, order_id: int, client_order_id: str) -> Order | None:
-        """Return an open order of this owner, named by its id or else by its client order id (M8). O(1)."""
-        if not order_id and client_order_id:
-            placed = account.memory.answers.get(client_order_id)
-            order_id = placed.order if placed is not None else 0
-        return account.orders.get(order_id)
+    def named(self, account: Account, client_order_id: str) -> int:
+        """Return the id of the order that this owner placed under a client order id, 0 for none. O(1)."""
+        placed = account.memory.answers.get(client_order_id) if client_order_id else None
+        return placed.order if placed is not None else 0
 
     def _account(self, owner: str) -> Account:
         accounts = self.accounts
@@ -163,54 +163,45 @@ class Desk:
 
     # -- one command ------------------------------------------------------------------------------
 
-    def _answer(self, instrument: Instrument | None, account: Account, command: Command) -> FirstOutcome:
-        if type(command) is Place and instrument is not None:
-            return self._place(instrument, account, command)
-        if type(command) is Define:
-            return self._define(command)
-        if instrument is None:
+    def _before_all(self, command: Command) -> Done | Refused:
+        if type(command) is not Define:
             return Refused(Reason.NOT_DEFINED)
-        if type(command) is Cancel:
-            return self._cancel(account, command)
-        if type(command) is Amend:
-            return self._amend(instrument, account, command)
-        if type(command) is CancelAll:
-            return self._cancel_all(account, command)
-        if type(command) is Checkpoint:  # a node's word to the others: nothing of the market changes
-            return _DONE
-        assert type(command) in (Halt, Resume), command
-        self.halted = type(command) is Halt
-        return _DONE
+        return self._define(None, None, command)
 
     def _place(self, instrument: Instrument, account: Account, place: Place) -> Placed | Refused:
         self.last_order = number = self.last_order + 1
-        quantity = place.quantity
-        if not 0 < quantity <= instrument.max_quantity:
-            return Refused(Reason.QUANTITY_RANGE, number, [quantity, instrument.max_quantity])
-        price = place.price
-        if not 0 <= price <= instrument.max_price:
-            return Refused(Reason.PRICE_RANGE, number, [price, instrument.max_price])
-        rests = price > 0 and place.tif is _GTC
-        refused = self._objection(instrument, account, place, number, rests)
+        quantity, price = place.quantity, place.price
+        # Nearly every order is like this, and nothing can be wrong with it. Others are judged further down.
+        if (
+            self._calm
+            and 0 < quantity <= instrument.max_quantity
+            and 0 < price <= instrument.max_price
+            and place.tif is _GTC
+            and not place.post_only
+            and (place.self_trade or instrument.self_trade) is _ALLOW
+        ):
+            trades = self.book.place(number, account, place, quantity, self._now)
+            if trades is None:
+                return Placed(number, _OPEN, 0, quantity, _NO_FILLS, _NONE_REMOVED)
+            left = trades[2]
+            status = _PARTIALLY_FILLED if left else _FILLED
+            fills = self._fills(trades, quantity - left)
+            return Placed(number, status, quantity - left, left, fills, _NONE_REMOVED)
+        refused = self._objection(instrument, account, place, number)
         if refused is not None:
             return refused
-        if not rests or (place.self_trade or instrument.self_trade) is not _ALLOW:
-            status, left, fills, removed = self._arrive(
-                instrument, number, account, place, quantity, self._now
-            )
-            resting = left if status <= _PARTIALLY_FILLED else 0
-            return Placed(number, status, quantity - left, resting, fills, removed)
-        trades = self.book.place(number, account, place, quantity, self._now)
-        if trades is None:
-            return Placed(number, _OPEN, 0, quantity, _NO_FILLS, _NONE_REMOVED)
-        left = trades[2]
-        status = _PARTIALLY_FILLED if left else _FILLED
-        fills = self._fills(trades, quantity - left)
-        return Placed(number, status, quantity - left, left, fills, _NONE_REMOVED)
+        status, left, fills, removed = self._arrive(instrument, number, account, place, quantity, self._now)
+        resting = left if status <= _PARTIALLY_FILLED else 0
+        return Placed(number, status, quantity - left, resting, fills, removed)
 
     def _objection(
-        self, instrument: Instrument, account: Account, place: Place, number: int, rests: bool
+        self, instrument: Instrument, account: Account, place: Place, number: int
     ) -> Refused | None:
+        if not 0 < place.quantity <= instrument.max_quantity:
+            return Refused(Reason.QUANTITY_RANGE, number, [place.quantity, instrument.max_quantity])
+        if not 0 <= place.price <= instrument.max_price:
+            return Refused(Reason.PRICE_RANGE, number, [place.price, instrument.max_price])
+        rests = place.price > 0 and place.tif is _GTC
         if place.post_only and not rests:
             return Refused(Reason.POST_ONLY_TAKES, number)
         if self.halted:
@@ -222,9 +213,7 @@ class Desk:
         if instrument.max_open_orders and rests and len(account.orders) >= instrument.max_open_orders:
             numbers = [len(account.orders), instrument.max_open_orders]
             return Refused(Reason.TOO_MANY_OPEN, number, numbers)
-        if place.post_only:
-            return self._crossing(number, place.side, place.price)
-        return None
+        return self._crossing(number, place.side, place.price) if place.post_only else None
 
     def _outside_band(self, instrument: Instrument, number: int, price: int) -> Refused | None:
         last = self.last_price
@@ -300,15 +289,15 @@ class Desk:
 
     # -- orders that rest -------------------------------------------------------------------------
 
-    def _cancel(self, account: Account, cancel: Cancel) -> Cancelled | Refused:
-        order = self.open_order(account, cancel.order, cancel.client_order_id)
+    def _cancel(self, _: Instrument, account: Account, cancel: Cancel) -> Cancelled | Refused:
+        number = cancel.order or self.named(account, cancel.client_order_id)
+        order = self.book.cancel(account, number)
         if order is None:
             return Refused(Reason.UNKNOWN_ORDER, _order_id(cancel.order))
-        self.book.cancel(account, order.id)
         remaining = abs(order.remaining)
-        return Cancelled(order.id, order.place.quantity - remaining, remaining)
+        return Cancelled(number, order.place.quantity - remaining, remaining)
 
-    def _cancel_all(self, account: Account, command: CancelAll) -> CancelledAll:
+    def _cancel_all(self, _: Instrument, account: Account, command: CancelAll) -> CancelledAll:
         # By id, because the table's own order is not the same after a restart from a snapshot.
         orders = [account.orders[number] for number in sorted(account.orders)]
         going = [order for order in orders if command.side is None or order.place.side is command.side]
@@ -325,7 +314,7 @@ class Desk:
             return Refused(Reason.PRICE_RANGE, number, [amend.price, instrument.max_price])
         if self.halted:
             return Refused(Reason.HALTED, number)
-        order = self.open_order(account, amend.order, amend.client_order_id)
+        order = account.orders.get(amend.order or self.named(account, amend.client_order_id))
         if order is None:
             return Refused(Reason.UNKNOWN_ORDER, number)
         number, place, filled = order.id, order.place, order.filled
@@ -351,15 +340,40 @@ class Desk:
         resting = left if status <= _PARTIALLY_FILLED else 0
         return Amended(number, status, quantity, price, quantity - left, resting, fills, removed)
 
-    def _define(self, define: Define) -> Done | Refused:
+    def _halt(self, instrument: Instrument, account: Account, command: Halt | Resume) -> Done:
+        self.rule(instrument, type(command) is Halt)
+        return _DONE
+
+    def _define(self, old: Instrument | None, account: Account | None, define: Define) -> Done | Refused:
         try:
             instrument = as_instrument(define)
         except BadInstrument:
             return Refused(Reason.BAD_INSTRUMENT)
-        if self.instrument is not None and _fixed(instrument) != _fixed(self.instrument):
+        if old is not None and _fixed(instrument) != _fixed(old):
             return Refused(Reason.INSTRUMENT_FIXED)
-        self.instrument = instrument
+        self.rule(instrument, self.halted)
         return _DONE
+
+    def _pass_over(self, _: Instrument, account: Account, checkpoint: Checkpoint) -> Done:
+        return _DONE  # a node's word to the others: nothing of the market changes
+
+    def rule(self, instrument: Instrument, halted: bool) -> None:
+        """Set what orders are held to from now on."""
+        self.instrument = instrument
+        self.halted = halted
+        self._calm = not (halted or instrument.price_band or instrument.max_open_orders)
+
+
+_RULES: dict[type, Callable[..., FirstOutcome]] = {
+    Place: Desk._place,
+    Cancel: Desk._cancel,
+    Amend: Desk._amend,
+    CancelAll: Desk._cancel_all,
+    Halt: Desk._halt,
+    Resume: Desk._halt,
+    Define: Desk._define,
+    Checkpoint: Desk._pass_over,
+}
 
 
 def _fixed(instrument: Instrument) -> tuple[str, int, int, int]:

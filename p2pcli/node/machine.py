@@ -170,7 +170,9 @@ class Machine:
     def order_by_client_id(self, owner: str, client_order_id: str) -> OrderView | None:
         """Return the open order that this owner calls so. O(1)."""
         account = self._desk.accounts.get(owner)
-        order = self._desk.open_order(account, 0, client_order_id) if account is not None else None
+        if account is None:
+            return None
+        order = account.orders.get(self._desk.named(account, client_order_id))
         return _view(order) if order is not None else None
 
     def orders(self, owner: str | None = None, limit: int = 1000) -> list[OrderView]:
@@ -237,12 +239,12 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
     desk = Desk()
     try:
         sessions = Sessions.from_values(state.sessions)
-        desk.instrument = state.instrument.checked() if state.instrument is not None else None
+        if state.instrument is not None:
+            desk.rule(state.instrument.checked(), state.halted)
         for owner in state.owners:
             desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.recent, owner.kept))
     except (BadSessions, BadInstrument, ValueError) as error:
         raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
-    desk.halted = state.halted
     desk.last_price = state.last_price
     desk.last_order = state.last_order
     desk.last_trade = state.last_trade

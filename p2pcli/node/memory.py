@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
-from p2pcli.market.commands import Command, Place
+from p2pcli.market.commands import Amend, Cancel, Checkpoint, Command, Define, Place
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused
 
 FirstOutcome = Placed | Amended | Cancelled | CancelledAll | Refused | Done
@@ -25,7 +25,7 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def id(self) -> str:
         """Return the id the command carried."""
-        return id_of(self.command)
+        return ids_of(self.command)[0]
 
     @property
     def order(self) -> int:
@@ -33,11 +33,20 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.outcome.order if type(self.outcome) is Placed else 0
 
 
-def id_of(command: Command) -> str:
-    """Return the id that makes a retry of this command safe; "": it has none. All share one namespace."""
-    if type(command) is Place:
-        return command.client_order_id
-    return getattr(command, "command_id", "")  # a Define has none: repeating one changes nothing
+def ids_of(command: Command) -> tuple[str, str]:
+    """Return the id that makes a retry of this command safe ("": none), and the longer of its two ids.
+
+    Client order ids and command ids share one namespace.
+    """
+    match command:
+        case Place():
+            return command.client_order_id, command.client_order_id
+        case Cancel() | Amend():
+            name, order = command.command_id, command.client_order_id
+            return name, name if len(name) > len(order) else order
+        case Define() | Checkpoint():
+            return "", ""
+    return command.command_id, command.command_id
 
 
 class Memory:

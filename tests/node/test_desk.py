@@ -1,9 +1,12 @@
 """Commands that are no orders: every one that a log may hold has an outcome."""
 
+from typing import get_args
+
 from driven import Driven
 
-from p2pcli.market.commands import Checkpoint, Place, Side
+from p2pcli.market.commands import Checkpoint, Command, Place, Side
 from p2pcli.market.events import Done, Reason, Refused
+from p2pcli.node.desk import _RULES
 
 
 def test_a_checkpoint_changes_nothing_of_the_market():
@@ -17,3 +20,7 @@ def test_a_checkpoint_changes_nothing_of_the_market():
 
 def test_a_checkpoint_before_the_market_is_defined_is_refused():
     assert Driven(None).do("client1", Checkpoint(1000, bytes(32), 0)) == Refused(Reason.NOT_DEFINED)
+
+
+def test_every_command_has_a_rule():
+    assert set(_RULES) == set(get_args(Command))
