@@ -19,7 +19,7 @@ from p2pcli.cluster.chaos.arena import Arena
 from p2pcli.cluster.chaos.ledger import Telling
 from p2pcli.cluster.chaos.plan import Orders
 from p2pcli.cluster.chaos.traders import Trader
-from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.folder import ClusterFolder, FolderUnusable
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.cluster.report import NODE, ChildReport, ClusterReport, ClusterState, State
 from p2pcli.errors import P2pxError
@@ -128,7 +128,12 @@ class Herd:
             for name, node in self.nodes.items()
             if not node.failure
         )
-        self.folder.keep_report(ClusterReport("herd", ClusterState.READY, "sqlite", os.getpid(), children))
+        try:
+            self.folder.keep_report(
+                ClusterReport("herd", ClusterState.READY, "sqlite", os.getpid(), children)
+            )
+        except FolderUnusable:
+            pass  # the disk is full: a supervisor goes on as well
 
 
 class Load:
