@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.tcp import Listener
 
 JOIN_S = 5.0
+SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
 FETCH_S = 5.0  # for each answer of a peer that gives its snapshot
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     Raises the failure that ended the node: damage in the log, a failed sync, another process under its
     name. Whoever started it decides about a restart.
     """
+    sys.setswitchinterval(SWITCH_S)
     threads = Threads(stop)
     secret = read_secret(Path(plan.secret_path))
     listener = Listener(plan.host, plan.port)
