@@ -169,6 +169,7 @@ STARRED: dict[str, str] = {
     "cluster.up": "processes clock",
     "cli.book": "clock",
     "cli.client": "clock",
+    "cli.chaos": "processes",
     "cli.cluster": "clock",
     "cli.config": "disk",
     "cli.export": "disk clock",

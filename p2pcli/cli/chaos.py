@@ -1,6 +1,8 @@
 """``p2px chaos``: what survives when processes are killed and paused under load."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -92,7 +94,7 @@ def run(
     symbol = market_named(markets, market or invocation.config.client.market).symbol
     screen.note(f"chaos with seed {settings.seed} on cluster {folder.name}; Ctrl-C ends it early")
     try:
-        with screen.one_line() as show:
+        with screen.one_line() as show, _ends_like_ctrl_c():
             report = Run(folder, symbol, settings).carry_out(show)
     except BaseException:
         if is_own:
@@ -124,6 +126,20 @@ def _arena(invocation: Invocation) -> "tuple[ClusterFolder, bool]":
             own = throw_away(folder, plan_cluster(config), config.cluster.ready_timeout)
         return own, True
     return folder, False
+
+
+@contextmanager
+def _ends_like_ctrl_c() -> Iterator[None]:
+    """Have a closing terminal and a ``kill`` end the run in order: a process that is paused must go on."""
+    former = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _delete(folder: "ClusterFolder") -> None:

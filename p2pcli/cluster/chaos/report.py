@@ -1,6 +1,7 @@
 """What a run came to: counts of answers, recovery times of each kind of fault, what was violated. Pure."""
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,8 @@ import msgspec
 from p2pcli.cluster.chaos.ledger import Telling, Told
 from p2pcli.cluster.chaos.plan import Fault, Kind
 from p2pcli.cluster.chaos.verdict import Violation
+
+BEFORE_S, AFTER_S = 15.0, 60.0  # around a strike, in which requests were sent that may have felt it
 
 
 class Strike(msgspec.Struct):
@@ -138,16 +141,24 @@ def orders_ok_after(strike: Strike, tellings: Iterable[Telling]) -> float | None
 def figures(strikes: Sequence[Strike], tellings: Sequence[Telling]) -> list[FaultFigures]:
     """Return one row for each kind that struck, in the order of ``Kind``."""
     rows = []
+    by_time = sorted(tellings, key=lambda each: each.sent)
+    sent = [each.sent for each in by_time]
+    around = {
+        strike.number: by_time[
+            bisect_left(sent, strike.at - BEFORE_S) : bisect_left(sent, strike.at + AFTER_S)
+        ]
+        for strike in strikes
+    }
     for kind in Kind:
         hit = [strike for strike in strikes if strike.kind is kind and strike.at]
         if not hit:
             continue
-        again = [orders_ok_after(strike, tellings) for strike in hit]
+        again = [orders_ok_after(strike, around[strike.number]) for strike in hit]
         rows.append(
             FaultFigures(
                 kind.value,
                 len(hit),
-                sum(bites(strike, tellings) for strike in hit),
+                sum(bites(strike, around[strike.number]) for strike in hit),
                 spread(each for each in again if each is not None),
                 spread(strike.back - strike.at for strike in hit if strike.back),
                 spread(strike.caught_up - strike.at for strike in hit if strike.caught_up),
