@@ -36,14 +36,12 @@ class Attestations:
     def computed(self, sequence: int, digest: bytes) -> bool:
         """Note this node's digest after an entry. Says whether it is time for a checkpoint.
 
-        Half an interval later, when everybody has had time to speak, the digests are compared. Raises
+        An interval later, when everybody has had time to speak, the digests are compared. Raises
         ``StateDiffers`` unless this node's is the one that most have.
         """
-        phase = sequence % INTERVAL
-        if phase == INTERVAL // 2:
-            self._judge(sequence - phase)
-        if phase:
+        if sequence % INTERVAL:
             return False
+        self._judge(sequence - INTERVAL)
         self._own[sequence] = digest
         while len(self._own) > REMEMBERED:
             self._own.popitem(last=False)

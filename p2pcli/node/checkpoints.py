@@ -46,10 +46,12 @@ class Checkpoints:
 
     def stop(self) -> None:
         self._stopping.set()
+        self._replica.digest_due.set()
 
     def run(self) -> None:
-        """Look every half second until stopped, then take a last snapshot."""
-        while not self._stopping.wait(TICK_S):
+        """Look every half second, and whenever a digest is due, until stopped; then take a last snapshot."""
+        while not self._stopping.is_set():
+            self._replica.digest_due.wait(TICK_S)
             if self._replica.commands_since_snapshot >= self._commands:
                 self._snapshot()
             if (due := self._replica.due_digest()) is not None:
@@ -57,7 +59,7 @@ class Checkpoints:
             before = self._replica.trim_before()
             if before > self._log.first():
                 self._trim(before)
-        if self._replica.commands_since_snapshot:
+        if self._replica.commands_since_snapshot and not self._replica.differs:
             self._snapshot()
 
     def _snapshot(self) -> None:

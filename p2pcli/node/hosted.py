@@ -60,7 +60,7 @@ class HostedMarket:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._log = open_log(plan.log, folder, plan.durable)
-        own = Path(plan.folder) / folder
+        self._own = own = Path(plan.folder) / folder
         self._history = History(own / "history.db")
         self.snapshots = Snapshots(own)
         self._snapshot_commands = plan.snapshot_commands
@@ -215,6 +215,18 @@ class HostedMarket:
             thread.join(JOIN_S)
         self._history.close()
         self._log.close()
+        if self.replica.differs:
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        """Keep a state that differs for whoever wants to know why; the next start builds it from the log."""
+        aside = self._own.with_name(f"{self._own.name}.differs-at-{self.replica.sequence}")
+        try:
+            self._own.rename(aside)
+        except OSError as error:
+            logger.error("cannot set aside %s: %s", self._own, error.strerror)
+        else:
+            logger.error("a state that differs was set aside in %s", aside)
 
 
 def open_log(url: str, folder: str, durable: bool) -> Log:

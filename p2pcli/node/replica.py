@@ -16,7 +16,7 @@ from p2pcli.log.chain import link
 from p2pcli.log.entry import Batch, Entry, Log
 from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Checkpoint
-from p2pcli.node.attest import Attestations
+from p2pcli.node.attest import Attestations, StateDiffers
 from p2pcli.node.body import Body, decode_body
 from p2pcli.node.machine import Applied, BrokenChain, Machine
 from p2pcli.node.metrics import Histogram
@@ -51,6 +51,7 @@ class Replica:
         self._epoch = 0
         self._attestations = Attestations(name)
         self._due_digest: tuple[int, bytes] | None = None
+        self.digest_due = threading.Event()  # the others compare soon: whoever tells it must not wait
         self._commands = 0  # applied since the last snapshot
         self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
         self._failure: Exception | None = None
@@ -66,6 +67,11 @@ class Replica:
         with self._lock:
             self.check()
             yield self._machine
+
+    @property
+    def differs(self) -> bool:
+        """Say whether this state is not the one that most nodes have, so that nothing of it may be kept."""
+        return isinstance(self._failure, StateDiffers)
 
     def check(self) -> None:
         """Raise what an entry failed with, whichever thread brought it: the node must stop (S12)."""
@@ -148,6 +154,7 @@ class Replica:
     def snapshot(self) -> tuple[int, bytes]:
         """Return the sequence and the whole state at it."""
         with self._lock:
+            self.check()
             self._commands = 0
             return self._machine.sequence, self._machine.snapshot()
 
@@ -155,6 +162,7 @@ class Replica:
         """Return, once, the sequence and digest that this node should tell the others now."""
         with self._lock:
             due, self._due_digest = self._due_digest, None
+            self.digest_due.clear()
             return due
 
     def trim_before(self) -> int:
@@ -221,3 +229,4 @@ class Replica:
                 self._attestations.heard(entry.sequence, entry.batch.producer, first)
         if self._attestations.computed(entry.sequence, self._machine.digest):
             self._due_digest = entry.sequence, self._machine.digest
+            self.digest_due.set()

@@ -1,6 +1,6 @@
 """The state of a market at one sequence as bytes, and back: snapshots, and what their digest proves.
 
-    "p2px state 1\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
+    "p2px state 1\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.

@@ -51,6 +51,10 @@ class RunningNode:
     def client(self, owner: str = "") -> ExchangeClient:
         return ExchangeClient(*self.address, SECRET, owner=owner, timeout=20)
 
+    @property
+    def has_ended(self) -> bool:
+        return not self._thread.is_alive()
+
     def stop(self) -> Exception | None:
         """Stop and return what it failed with, if it did."""
         self._stop.set()

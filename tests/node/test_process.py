@@ -16,6 +16,7 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Amend, Cancel, Checkpoint, Define, Place, Side
 from p2pcli.market.events import Amended, Cancelled, Placed, Reason, Refused, Repeated, Status
 from p2pcli.market.instrument import as_define
+from p2pcli.node.attest import StateDiffers
 from p2pcli.node.body import encode_body
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.hosted import OtherInstrument
@@ -23,6 +24,7 @@ from p2pcli.node.process import BadSecretFile, NoPeerHasIt
 from p2pcli.node.replica import Replaced
 from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder, Push, encode
 from p2pcli.node.roaming import RoamingClient
+from p2pcli.node.snapshots import Snapshots
 from p2pcli.rpc.auth import ROLE_PEER, TurnedAway, WrongSecret
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import dial
@@ -377,3 +379,27 @@ def test_a_pushed_entry_that_does_not_follow_is_left_to_the_log(start_node):
         assert list(peer.receive()) == []  # it hangs up
         assert client.submit(MARKET, [sell(3, 100)]).sequence == last + 1
     peer.release()
+
+
+def test_a_node_whose_state_differs_stops_and_is_built_anew_from_the_log(start_node, registry):
+    nodes = [start_node(f"client{n}", registry=[registry]) for n in (1, 2)]
+    odd = start_node("client3", registry=[registry])
+    with nodes[0].client() as client, odd.client() as other:
+        other.book(MARKET, at_least=client.submit(MARKET, [sell(1, 100)]).sequence)
+    odd.stop()
+    kept = Snapshots(Path(odd.plan.folder) / "BTC-USD")
+    machine = kept.newest(through=10**9)
+    machine.digest = b"drifted!" * 4
+    kept.save(machine.snapshot(), machine.sequence)
+    odd = start_node("client3", registry=[registry])
+    with nodes[0].client() as client:
+        wait_until(lambda: odd.has_ended or not client.submit(MARKET, [sell(1, 100)]), seconds=60)
+    assert isinstance(odd.wait(), StateDiffers)
+    assert list(Path(odd.plan.folder).glob("BTC-USD.differs-at-*"))
+    again = start_node("client3", registry=[registry])
+    with nodes[1].client() as client:
+        last = client.submit(MARKET, [sell(1, 100)]).sequence
+    for node in (nodes[0], again):
+        with node.client() as client:
+            client.book(MARKET, at_least=last)
+    assert state(again)[:3] == state(nodes[1])[:3]
