@@ -242,6 +242,8 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
         if state.instrument is not None:
             desk.rule(state.instrument.checked(), state.halted)
         for owner in state.owners:
+            if owner.owner in desk.accounts:
+                raise ValueError(f"owner {owner.owner[:64]!r} occurs twice")
             desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.recent, owner.kept))
     except (BadSessions, BadInstrument, ValueError) as error:
         raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
