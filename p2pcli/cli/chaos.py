@@ -117,13 +117,13 @@ def _arena(invocation: Invocation) -> "tuple[ClusterFolder, bool]":
     try:
         Control(folder).close()
     except ClusterNotRunning:
-        from p2pcli.cluster.chaos.run import throw_away
         from p2pcli.cluster.planning import plan_cluster
+        from p2pcli.cluster.up import throw_away
 
         config = invocation.config
         with invocation.screen.one_line() as show:
             show("starting a cluster")
-            own = throw_away(folder, plan_cluster(config), config.cluster.ready_timeout)
+            own = throw_away(folder, "chaos", plan_cluster(config), config.cluster.ready_timeout)
         return own, True
     return folder, False
 

@@ -4,6 +4,7 @@ Whoever holds the folder's lock is the supervisor. So of many ``up`` at once one
 all of them wait for it at the same place: the control socket.
 """
 
+import secrets
 import subprocess
 import sys
 import time
@@ -107,6 +108,17 @@ def bring_up(
         if is_ours:
             raise StartFailed(_sudden_end(folder))
         # It was being stopped; now it is our turn.
+
+
+def throw_away(home: ClusterFolder, purpose: str, planned: ClusterPlan, timeout: float) -> ClusterFolder:
+    """Start a cluster that is only for this: planned as the user's would be, under a name of its own.
+
+    Its caller takes it down. It is a durable one, for an ephemeral one forgets when its supervisor dies.
+    """
+    folder = ClusterFolder(home.path.parent, f"{purpose}-{secrets.token_hex(3)}")
+    wanted = msgspec.structs.replace(planned, name=folder.name, ephemeral=False, logs="")
+    bring_up(folder, lambda former: former or wanted, timeout, lambda report: None)
+    return folder
 
 
 def _await(

@@ -8,6 +8,7 @@ sequence that this client has seen of the market (S11).
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
@@ -67,7 +68,8 @@ class ExchangeClient:
         self.instruments: dict[str, Instrument] = {item.symbol: item for item in greeting.instruments}
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._next_id = 0
+        self._sending = threading.Lock()  # apart, so that one thread may send while another waits
+        self._ids = count(1)
         self._arrived: deque[Reply] = deque()
         self._seen: dict[str, int] = {}
 
@@ -104,8 +106,7 @@ class ExchangeClient:
 
     def send(self, market: str, commands: Sequence[Command]) -> int:
         """Send commands without waiting; returns the id that their reply will carry."""
-        with self._lock:
-            return self._send(market, commands)
+        return self._send(market, commands)
 
     def next_reply(self) -> Answer | Fault:
         """Return the next reply to something sent with ``send``, in the order the node answers."""
@@ -199,8 +200,7 @@ class ExchangeClient:
         return instrument.number
 
     def _id(self) -> int:
-        self._next_id += 1
-        return self._next_id
+        return next(self._ids)
 
     def _floor(self, market: str, at_least: int) -> int:
         return max(at_least, self._seen.get(market, 0))
@@ -212,12 +212,14 @@ class ExchangeClient:
 
     def _send(self, market: str, commands: Sequence[Command]) -> int:
         request = Submit(self._id(), self._number(market), msgspec.Raw(encode(commands)))
-        self._connection.send_blocking(framed(encode(request)))
+        with self._sending:
+            self._connection.send_blocking(framed(encode(request)))
         return request.id
 
     def _view(self, market: str, request: Any, shape: type[_Shape], wait: float = 0.0) -> tuple[int, _Shape]:
         with self._lock:
-            self._connection.send_blocking(framed(encode(request)))
+            with self._sending:
+                self._connection.send_blocking(framed(encode(request)))
             view = _expect(self._reply_to(request.id, wait), View)
         self.saw(market, view.sequence)
         return view.sequence, msgspec.msgpack.decode(view.body, type=shape)

@@ -18,7 +18,6 @@ from p2pcli.cluster.chaos.traders import DEADLINE_S, Trader
 from p2pcli.cluster.chaos.verdict import Violation
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan
-from p2pcli.cluster.up import bring_up
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import CancelAll
 
@@ -168,17 +167,6 @@ class Run:
 def any_seed() -> int:
     """Return a seed that nobody asked for."""
     return secrets.randbelow(SEEDS)
-
-
-def throw_away(home: ClusterFolder, planned: ClusterPlan, timeout: float) -> ClusterFolder:
-    """Start a cluster that is only for this: planned as the user's would be, under a name of its own.
-
-    Its caller takes it down. It is a durable one, for an ephemeral one forgets when its supervisor dies.
-    """
-    folder = ClusterFolder(home.path.parent, f"chaos-{secrets.token_hex(3)}")
-    wanted = msgspec.structs.replace(planned, name=folder.name, ephemeral=False, logs="")
-    bring_up(folder, lambda former: former or wanted, timeout, lambda report: None)
-    return folder
 
 
 def _too_much_for(planned: ClusterPlan) -> tuple[Kind, ...]:
