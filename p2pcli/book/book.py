@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from p2pcli.book.ladder import Ladder
-from p2pcli.book.level import Level, Moment, Order, Owner
+from p2pcli.book.level import SPARSE, Level, Moment, Order, Owner
 from p2pcli.market.commands import MAX_WHOLE, Place, SelfTrade, Side
 
 ANY_BUY_PRICE = MAX_WHOLE  # the limit of a market order that buys; one that sells takes 0
@@ -87,7 +87,7 @@ class Book:
                         if wanted:
                             maker.remaining = held - wanted
                             makers.append(maker)
-                        if head > 16:
+                        if head > SPARSE:
                             level.sweep()
                         return makers, wanted, 0
                     _empty(level, makers)
@@ -127,7 +127,7 @@ class Book:
             level.remaining = left
             order.remaining = -order.remaining
             level.gone = gone = level.gone + 1
-            if gone > 16:
+            if gone > SPARSE:
                 level.sweep()
         else:
             ladder.close(place.price)

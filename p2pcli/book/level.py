@@ -7,7 +7,7 @@ import msgspec
 
 from p2pcli.market.commands import Place
 
-_SPARSE = 16  # orders gone from a queue before anybody looks whether it is worth rebuilding
+SPARSE = 16  # orders gone from a queue before anybody looks whether it is worth rebuilding
 
 
 class Owner:
@@ -96,6 +96,6 @@ class Level:
     def sweep(self) -> None:
         """Forget the orders that left, if they are most of the queue. O(1) for each of them."""
         left = self.head + self.gone
-        if left > _SPARSE and left * 2 > len(self.queue):
+        if left > SPARSE and left * 2 > len(self.queue):
             self.queue = list(self.orders())
             self.head = self.gone = 0

@@ -1,0 +1,231 @@
+"""Would the tests notice? Each fault here is planted into a copy of p2pcli, and the comparison must see it.
+
+A fault that stops being caught means that the comparison has gone blind; one that cannot be planted any
+more, because its line has changed, is to be written anew for the new line.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMPARISON = ROOT / "tests" / "oracles" / "compared.py"
+STARTED = "comparing"  # an error before that is not the comparison's
+
+pytestmark = pytest.mark.slow
+
+
+class Fault(NamedTuple):
+    """One mistake: in which file, and which text becomes which."""
+
+    file: str
+    changes: tuple[tuple[str, str], ...]
+
+
+def fault(file: str, *texts: str) -> Fault:
+    return Fault(file, tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+BOOK, LADDER, LEVEL = "book/book.py", "book/ladder.py", "book/level.py"
+DESK, MACHINE, MEMORY = "node/desk.py", "node/machine.py", "node/memory.py"
+
+FAULTS = {
+    "taker's price is used": fault(
+        DESK,
+        "            trades = self.book.place(number, account, place, quantity, self._now)",
+        "            self._limit = price\n"
+        "            trades = self.book.place(number, account, place, quantity, self._now)",
+        "            Fill(trade, maker.place.price,",
+        "            Fill(trade, getattr(self, '_limit', maker.place.price),",
+    ),
+    "newest order at a price fills first": fault(
+        BOOK, "there.queue.append(order)", "there.queue.insert(there.head, order)"
+    ),
+    "cancel lets the last order take the free place": fault(
+        BOOK,
+        "            order.remaining = -order.remaining\n",
+        "            order.remaining = -order.remaining\n"
+        "            at = level.queue.index(order)\n"
+        "            level.queue[at], level.queue[-1] = level.queue[-1], order\n",
+    ),
+    "sweeping turns the queue round": fault(
+        LEVEL, "self.queue = list(self.orders())", "self.queue = list(self.orders())[::-1]"
+    ),
+    "best price is stale after a cancel": fault(LADDER, "if price == self.best:", "if price == -2:"),
+    "better price is not noticed": fault(
+        LADDER, "            self.best = price\n", "            self.best = min(price, self.best, key=abs)\n"
+    ),
+    "next best price is skipped": fault(
+        LADDER, "self.best = block[-1] * self._sign", "self.best = block[0] * self._sign"
+    ),
+    "equal prices do not cross": fault(BOOK, "crosses = other.best <= price", "crosses = other.best < price"),
+    "worse price is taken": fault(
+        BOOK, "if (other.best < price) if sells else (other.best > price):", "if other.best in (-1, 1 << 62):"
+    ),
+    "maker that gave a part keeps it": fault(
+        BOOK, "                            maker.remaining = held - wanted\n", ""
+    ),
+    "withdrawn order trades": fault(
+        BOOK,
+        "                            if held > 0:\n",
+        "                            if (held := abs(held)):\n",
+    ),
+    "sum of a price is stale after a cancel": fault(
+        BOOK, "            level.remaining = left\n", "            level.remaining = left + 1\n"
+    ),
+    "filled order stays cancellable": fault(
+        BOOK, "                    del level.owner.orders[level.id]\n", ""
+    ),
+    "fill or kill fills in part": fault(
+        DESK, "place.tif is _FOK and takes < wanted:", "place.tif is _FOK and not takes:"
+    ),
+    "killed fill or kill removes own orders": fault(
+        DESK,
+        "                return Arrival(_EXPIRED, wanted, _NO_FILLS, _NONE_REMOVED)\n",
+        "                _ = [book.cancel(account, each.id) for each in own]\n"
+        "                return Arrival(_EXPIRED, wanted, _NO_FILLS, _NONE_REMOVED)\n",
+    ),
+    "immediate or cancel rests": fault(
+        DESK,
+        "book.place(number, account, place, wanted, moment, rests)",
+        "book.place(number, account, place, wanted, moment, place.price > 0)",
+    ),
+    "post-only trades": fault(
+        DESK, "self._crossing(number, place.side, place.price) if place.post_only else None", "None"
+    ),
+    "amend of post-only trades": fault(DESK, "if refused is None and place.post_only:", "if False:"),
+    "amend keeps the place for more": fault(
+        DESK,
+        "if price == place.price and wanted <= order.remaining:",
+        "if price == place.price and not order.filled < 0:",
+    ),
+    "amend for less loses the place": fault(
+        DESK, "if price == place.price and wanted <= order.remaining:", "if wanted < 0:"
+    ),
+    "amend to the filled part leaves nothing resting": fault(
+        DESK, "        if quantity <= filled:", "        if quantity < filled:"
+    ),
+    "amend counts without the filled part": fault(
+        DESK, "        wanted = quantity - filled", "        wanted = quantity"
+    ),
+    "amended order gets a new id": fault(
+        DESK,
+        "instrument, number, account, place, wanted, order.moment",
+        "instrument, number + 1000, account, place, wanted, order.moment",
+    ),
+    "repeated id is carried out again": fault(
+        DESK,
+        "                outcomes.append(Repeated(first.sequence, first.outcome))\n",
+        "                _RULES[type(command)](self, instrument, account, command)\n"
+        "                outcomes.append(Repeated(first.sequence, first.outcome))\n",
+    ),
+    "reused id is matched before it is refused": fault(
+        DESK,
+        "                outcomes.append(Refused(Reason.ID_REUSED))\n",
+        "                _RULES[type(command)](self, instrument, account, command)\n"
+        "                outcomes.append(Refused(Reason.ID_REUSED))\n",
+    ),
+    "retry of an amend is taken for a new one": fault(
+        DESK,
+        "elif (first := answers.get(command_id)) is None:",
+        "elif (first := answers.get(command_id)) is None or type(command) is Amend:",
+    ),
+    "foreign order is cancelled": fault(
+        DESK,
+        "        order = self.book.cancel(account, number)\n",
+        "        account = next((a for a in self.accounts.values() if number in a.orders), account)\n"
+        "        order = self.book.cancel(account, number)\n",
+    ),
+    "orders are cancelled in the order of a set": fault(
+        DESK, "sorted(account.orders)", "map(int, {str(each) for each in account.orders})"
+    ),
+    "self-trade is not noticed": fault(BOOK, "if maker.owner is not owner:", "if maker.owner:"),
+    "cancel-both leaves the resting order": fault(
+        BOOK,
+        "if self_trade is not SelfTrade.CANCEL_NEWEST:",
+        "if self_trade is SelfTrade.CANCEL_OLDEST:",
+    ),
+    "cancel-newest trades on": fault(
+        BOOK,
+        "if self_trade is not SelfTrade.CANCEL_OLDEST:",
+        "if self_trade is SelfTrade.CANCEL_BOTH:",
+    ),
+    "trade number is skipped": fault(
+        DESK, "self.last_trade + len(makers)", "self.last_trade + len(makers) + (len(makers) > 2)"
+    ),
+    "refused order takes no id": fault(
+        DESK,
+        "        refused = self._objection(instrument, account, place, number)\n",
+        "        refused = self._objection(instrument, account, place, number)\n"
+        "        self.last_order -= refused is not None\n",
+    ),
+    "halted market trades": fault(
+        DESK,
+        "        if self.halted:\n            return Refused(Reason.HALTED, number)\n        if instrument",
+        "        if instrument",
+    ),
+    "band is one tick too wide": fault(
+        DESK, "if lowest <= price <= highest:", "if lowest <= price <= highest + 1:"
+    ),
+    "one open order too many": fault(
+        DESK, "len(account.orders) >= instrument", "len(account.orders) > instrument"
+    ),
+    "snapshot lists orders by id": fault(
+        MACHINE,
+        "[_resting(order) for order in desk.book.orders()]",
+        "[_resting(order) for order in sorted(desk.book.orders(), key=lambda order: order.id)]",
+    ),
+    "snapshot forgets the ids": fault(MEMORY, "for remembered in found:", "for remembered in ():"),
+    "snapshot forgets that the market is halted": fault(
+        MACHINE,
+        "desk.rule(state.instrument.checked(), state.halted)",
+        "desk.rule(state.instrument.checked(), False)",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory) -> Path:
+    """Return a folder with a copy of p2pcli that may be spoilt."""
+    folder = tmp_path_factory.mktemp("planted")
+    shutil.copytree(ROOT / "p2pcli", folder / "p2pcli", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def compare(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, str(COMPARISON)],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_comparison_finds_nothing_wrong_with_the_machine_as_it_is(copy):
+    done = compare(copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("planted", FAULTS.values(), ids=FAULTS)
+def test_planted_fault_is_caught(planted, copy):
+    path = copy / "p2pcli" / planted.file
+    right = path.read_text()
+    wrong = right
+    for old, new in planted.changes:
+        assert wrong.count(old) == 1, f"{planted.file} has {wrong.count(old)} times: {old}"
+        wrong = wrong.replace(old, new)
+    try:
+        path.write_text(wrong)
+        done = compare(copy)
+    finally:
+        path.write_text(right)
+    assert done.stdout.startswith(STARTED), done.stderr
+    assert done.returncode, "nobody noticed"

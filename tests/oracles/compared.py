@@ -1,0 +1,81 @@
+"""A machine, its naive twin and an accountant: every command is put to all three. Any difference is an error.
+
+Run as a program it says "comparing" and ends well with a right machine, with an error with a wrong one.
+"""
+
+import random
+
+from checks import check_book
+from driven import DEFINE, Driven, random_commands
+from ledger import Ledger
+from naive import NaiveMarket
+
+from p2pcli.book import book, level
+from p2pcli.market.commands import Command, Define, SelfTrade
+from p2pcli.node.machine import Machine
+
+MARKETS = {
+    "plain": DEFINE,
+    "oldest goes": Define("A/B", 1, 1, 1, 1_000, 1_000, self_trade=SelfTrade.CANCEL_OLDEST),
+    "newest goes, banded": Define("A/B", 1, 1, 1, 1_000, 1_000, SelfTrade.CANCEL_NEWEST, price_band=150),
+    "both go, capped": Define("A/B", 1, 1, 1, 1_000, 1_000, SelfTrade.CANCEL_BOTH, max_open_orders=4),
+}
+
+
+class Compared:
+    """One market three times over."""
+
+    def __init__(self, define: Define) -> None:
+        self.driven = Driven(define)
+        self.twin = NaiveMarket(define)
+        self.ledger = Ledger()
+
+    def do(self, owner: str, command: Command) -> None:
+        """Put a command to all three and compare what they say and have (S4 to S8)."""
+        outcome = self.driven.do(owner, command)
+        machine = self.driven.machine
+        expected = self.twin.do(owner, command, machine.sequence)
+        assert outcome == expected, f"the machine says {outcome}, the twin {expected}"
+        self.ledger.enter(command, outcome)
+        assert [
+            (view.order, view.owner, view.price, view.quantity, view.filled) for view in machine.full_book()
+        ] == self.twin.in_priority()
+        bid, ask = machine.best_bid(), machine.best_ask()
+        assert bid is None or ask is None or bid < ask, "a resting book is never crossed (S8)"
+        assert (machine.last_price, machine.last_trade) == (self.twin.last_price, self.twin.trades)
+
+    def check(self) -> None:
+        """Assert that the inside of the machine's book is in order."""
+        check(self.driven.machine)
+
+    def restart(self) -> None:
+        """Go on with a machine restored from a snapshot."""
+        self.driven.machine = Machine.restore(self.driven.machine.snapshot())
+
+
+def check(machine: Machine) -> None:
+    check_book(machine._desk.book, machine._desk.accounts.values())
+
+
+def run(define: Define, seed: int, count: int) -> Compared:
+    """Put a random stream to a market, with a restart now and then. Raises with the seed in a note."""
+    compared = Compared(define)
+    chance = random.Random(seed)
+    for at, (owner, command) in enumerate(random_commands(seed, count)):
+        try:
+            compared.do(owner, command)
+            if chance.random() < 0.02:
+                compared.check()
+                compared.restart()
+        except Exception as error:
+            error.add_note(f"seed {seed}, command {at}: {owner} {command}")
+            raise
+    return compared
+
+
+if __name__ == "__main__":
+    print("comparing")
+    book.SPARSE = level.SPARSE = 1  # so that short queues are swept as well
+    for market in MARKETS.values():
+        for stream in (1, 2, 3):
+            run(market, stream, 800)
