@@ -42,6 +42,10 @@ class _NoAnswer(Exception):
     """Why one address gave no answer; the next one is tried."""
 
 
+class _HungUp(_NoAnswer):
+    """The other side ended the connection without an answer."""
+
+
 class RegistryClient:
     """Asks the first of ``addresses`` (``host:port``) that answers, beginning with the one that did last.
 
@@ -144,30 +148,45 @@ class RegistryClient:
 
     def _exchange(self, index: int, request: bytes) -> http1.Reply:
         deadline = monotonic() + self._timeout
-        connection = self._take(index)
+        kept = self._take(index)
+        if kept is not None:
+            try:
+                return self._converse(index, kept, request, deadline)
+            except _HungUp:  # while it was idle, as HTTP allows; every question here may be asked twice
+                pass
         try:
-            if connection is None:
-                connection = socket.create_connection(self._addresses[index], self._timeout)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = socket.create_connection(self._addresses[index], self._timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except TimeoutError:
+            raise _NoAnswer(f"no answer within {self._timeout:g} s") from None
+        except OSError as error:
+            raise _NoAnswer(error.strerror or str(error)) from None
+        return self._converse(index, connection, request, deadline)
+
+    def _converse(
+        self, index: int, connection: socket.socket, request: bytes, deadline: float
+    ) -> http1.Reply:
+        """Send a request and read its reply. The connection is kept, or closed when there is no reply."""
+        reader = http1.ReplyReader(_MAX_REPLY)
+        reply = None
+        try:
             connection.settimeout(self._timeout)
             connection.sendall(request)
-            reader = http1.ReplyReader(_MAX_REPLY)
-            reply = None
             while reply is None:
                 connection.settimeout(max(0.001, deadline - monotonic()))
                 data = connection.recv(65_536)
                 if not data:
-                    raise _NoAnswer("closed the connection")
+                    raise _HungUp("closed the connection")
                 reply = reader.feed(data)
         except TimeoutError:
-            _close(connection)
+            connection.close()
             raise _NoAnswer(f"no answer within {self._timeout:g} s") from None
         except OSError as error:
-            _close(connection)
-            raise _NoAnswer(error.strerror or str(error)) from None
+            connection.close()
+            raise _HungUp(error.strerror or str(error)) from None
         except (_NoAnswer, http1.BadMessage) as error:
-            _close(connection)
-            raise _NoAnswer(str(error)) from None
+            connection.close()
+            raise error if isinstance(error, _NoAnswer) else _NoAnswer(str(error)) from None
         self._keep(index, connection, reply.keep_alive)
         return reply
 
@@ -221,8 +240,3 @@ def _split(address: str) -> Address:
     if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise BadAddress(f"{address!r} is not the address of a registry, such as 127.0.0.1:30001")
     return host, int(port)
-
-
-def _close(connection: socket.socket | None) -> None:
-    if connection is not None:
-        connection.close()
