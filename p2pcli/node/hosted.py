@@ -26,6 +26,7 @@ from p2pcli.node.snapshots import Snapshots
 
 POLL_S = 0.05  # how soon a peer's missed push is noticed
 JOIN_S = 10.0
+MAX_ASIDE = 9  # states that differed at one sequence and are kept
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +221,12 @@ class HostedMarket:
 
     def _set_aside(self) -> None:
         """Keep a state that differs for whoever wants to know why; the next start builds it from the log."""
-        aside = self._own.with_name(f"{self._own.name}.differs-at-{self.replica.sequence}")
+        stem = f"{self._own.name}.differs-at-{self.replica.sequence}"
+        names = (stem, *(f"{stem}-{again}" for again in range(2, MAX_ASIDE + 1)))
+        aside = next((path for path in map(self._own.with_name, names) if not path.exists()), None)
+        if aside is None:
+            logger.error("%d states that differ are kept beside %s already", MAX_ASIDE, self._own)
+            return
         try:
             self._own.rename(aside)
         except OSError as error:

@@ -224,9 +224,9 @@ class Replica:
     def _attest(self, entry: Entry, body: Body) -> None:
         for group in body.groups:
             self._commands += len(group.commands)
-            first = group.commands[0]
-            if type(first) is Checkpoint:
-                self._attestations.heard(entry.sequence, entry.batch.producer, first)
+            for command in group.commands[:1]:  # a checkpoint is alone in its group; a group may be empty
+                if type(command) is Checkpoint:
+                    self._attestations.heard(entry.sequence, entry.batch.producer, command)
         if self._attestations.computed(entry.sequence, self._machine.digest):
             self._due_digest = entry.sequence, self._machine.digest
             self.digest_due.set()

@@ -2,11 +2,12 @@
 
 ::
 
-    shell                                     member request(ticket, Announce(b"svc", 1337))   -> a lookup of
-    b"svc" (get_peers), unless its tokens are remembered outbox: packets to send                   <- queries,
-    each at most twice receive(packet, source)                   -> replies to others; their replies to us:
-    contacts, tokens tick() at wake_at()                       -> repeats, timeouts, waiting that ends, upkeep
-    take_answers(): (ticket, Announced(1))    <- the store queries were acknowledged
+    shell                                      member
+      request(ticket, Announce(b"svc", 1337))  -> a lookup of b"svc", unless its tokens are remembered
+      outbox: packets to send                  <- queries, each at most twice
+      receive(packet, source)                  -> replies to others; replies to us: contacts, tokens
+      tick() at wake_at()                      -> repeats, timeouts, waiting that ends, upkeep
+      take_answers(): (ticket, Announced(1))   <- the store queries were acknowledged
 
 Where this differs from a real Grape, on purpose: it waits less for the silent (``lookup``), looks up again
 when remembered tokens turn out stale, forgets them when contacts come or go (``remembered``), limits what
