@@ -20,6 +20,7 @@ from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, BreakerView, DayView, NodeStatus, OrderView, TradeView
 from p2pcli.node.requests import (
     Answer,
+    BookPage,
     Fault,
     NoSuchMarket,
     ReadBook,
@@ -127,8 +128,19 @@ class ExchangeClient:
 
     def full_book(self, market: str, at_least: int = 0) -> tuple[int, list[OrderView]]:
         """Return the sequence and every resting order in priority order: bids, then asks."""
-        request = ReadFullBook(self._id(), self._number(market), self._floor(market, at_least))
-        return self._view(market, request, list[OrderView])
+        orders: list[OrderView] = []
+        begun = 0
+        while True:
+            floor = self._floor(market, at_least)
+            request = ReadFullBook(self._id(), self._number(market), floor, len(orders))
+            sequence, page = self._view(market, request, BookPage)
+            if orders and sequence != begun:  # another thread of this client began one: begin again
+                orders.clear()
+                continue
+            begun = sequence
+            orders += page.orders
+            if len(orders) >= page.total:
+                return sequence, orders
 
     def orders(
         self, market: str, owner: str | None = None, closed: bool = False, limit: int = 1000

@@ -13,10 +13,12 @@ from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.log.entry import Entry
 from p2pcli.market.events import Outcome
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import OrderView
 
 MAX_COMMANDS_IN_FRAME = 1000
 MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request's commands must fit one batch of the log
 MAX_ROWS = 10_000  # orders, trades or levels in one answer
+BOOK_PAGE = 2_000  # orders in one page of a full book; with the longest names about 500 KiB
 MAX_WAIT_S = 30.0  # longest a read may wait for news
 
 
@@ -80,11 +82,22 @@ class ReadTrades(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class ReadFullBook(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """Return ``list[OrderView]`` of every resting order in priority order: bids, then asks."""
+    """Return a ``BookPage`` of every resting order in priority order: bids, then asks.
+
+    The page at ``offset`` 0 takes a picture of the book; further ones of the connection show that picture.
+    """
 
     id: int
     market: int
     at_least: int = 0
+    offset: int = 0
+
+
+class BookPage(msgspec.Struct, frozen=True, array_like=True):
+    """Part of a full book; a book of any size fits frames this way."""
+
+    total: int  # orders in the whole book
+    orders: list[OrderView]  # at most BOOK_PAGE; empty past the end
 
 
 class ReadStatus(msgspec.Struct, frozen=True, array_like=True, tag=7):

@@ -14,11 +14,13 @@ from p2pcli.node.body import BadBody, decode_commands
 from p2pcli.node.committer import Pending
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.requests import (
+    BOOK_PAGE,
     MAX_COMMAND_BYTES_IN_FRAME,
     MAX_COMMANDS_IN_FRAME,
     MAX_ROWS,
     MAX_WAIT_S,
     BadRequest,
+    BookPage,
     Busy,
     Greeting,
     NoSuchMarket,
@@ -54,6 +56,8 @@ AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
 STACK_BYTES = 512 << 10  # per reader thread
 OWN_DESCRIPTORS = 40  # files, peers and registry of one market's node, and a few to turn callers away with
+
+NO_PICTURE: tuple[int, int, list[OrderView]] = (0, 0, [])
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +207,7 @@ class Session:
         self._connection = connection
         self._owner = hello.owner or server.name
         self._is_peer = hello.role == ROLE_PEER
+        self._picture = NO_PICTURE  # market, sequence and orders of a full book that is being read
 
     def take(self, payloads: list[bytes]) -> None:
         """Carry out the requests of one piece of the stream, in order; submits go in together.
@@ -276,6 +281,20 @@ class Session:
             raise BadRequest("only a peer may push entries")
         self._server.market(push.market).replica.offer(push.entries)
 
+    def _book_page(self, market: HostedMarket, request: ReadFullBook) -> tuple[int, BookPage]:
+        """Return a page of the picture taken at offset 0, which goes with the last page."""
+        if request.offset <= 0:
+            with market.replica.reading() as machine:
+                self._picture = request.market, machine.sequence, machine.full_book()
+        number, sequence, orders = self._picture
+        if number != request.market or request.offset > len(orders):
+            raise BadRequest("begin a full book at offset 0", hint="its pages are asked for in order")
+        start = max(0, request.offset)
+        page = BookPage(len(orders), orders[start : start + BOOK_PAGE])
+        if start + BOOK_PAGE >= len(orders):
+            self._picture = NO_PICTURE
+        return sequence, page
+
     def _read(self, request: Read) -> None:
         try:
             self._server.allow(self._owner)
@@ -283,7 +302,10 @@ class Session:
             if request.at_least:
                 market.replica.wait_for(request.at_least, monotonic() + AT_LEAST_S)
             began = monotonic()  # what was waited for on purpose is not slow
-            sequence, body = _read(market, request)
+            if isinstance(request, ReadFullBook):
+                sequence, body = self._book_page(market, request)
+            else:
+                sequence, body = _read(market, request)
             frame = framed(encode(view(request.id, sequence, body)))
         except P2pxError as error:
             self._answer(fault(request.id, error))
@@ -315,8 +337,7 @@ def _read(market: HostedMarket, request: Read) -> tuple[int, Any]:
             with replica.reading() as machine:
                 return machine.sequence, machine.depth(min(levels, MAX_ROWS))
         case ReadFullBook():
-            with replica.reading() as machine:
-                return machine.sequence, machine.full_book()
+            raise AssertionError("a full book is read page by page")
         case ReadDigest():
             with replica.reading() as machine:
                 return machine.sequence, machine.state_digest()

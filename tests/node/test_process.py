@@ -403,3 +403,14 @@ def test_a_node_whose_state_differs_stops_and_is_built_anew_from_the_log(start_n
         with node.client() as client:
             client.book(MARKET, at_least=last)
     assert state(again)[:3] == state(nodes[1])[:3]
+
+
+def test_a_book_of_any_size_is_read_whole_at_one_sequence(start_node):
+    with start_node().client("o" * 60) as client, start_node("client2").client() as other:
+        for batch in range(12):
+            orders = [sell(1, 1000 + n, f"{batch}-{n}".ljust(64, "x")) for n in range(500)]
+            last = client.submit(MARKET, orders).sequence
+        sequence, book = client.full_book(MARKET)
+        assert (sequence, len(book)) == (last, 6000)
+        assert [view.order for view in book[:3]] == [1, 501, 1001]
+        assert book == other.full_book(MARKET, at_least=last)[1]
