@@ -9,6 +9,7 @@ far its snapshots reach. Two things follow, the same on every node that reads th
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Checkpoint
@@ -27,8 +28,10 @@ class StateDiffers(P2pxError):
 class Attestations:
     """The digests and snapshot marks that one node has computed and heard, for one market."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, began: int = 0) -> None:
+        """``began``: the sequence after which this node hears what the log says."""
         self._name = name
+        self._began = began
         self._own: OrderedDict[int, bytes] = OrderedDict()
         self._claims: OrderedDict[int, dict[str, bytes]] = OrderedDict()
         self._marks: dict[str, tuple[int, int]] = {}  # producer -> (heard at, oldest snapshot)
@@ -54,10 +57,14 @@ class Attestations:
         while len(self._claims) > REMEMBERED:
             self._claims.popitem(last=False)
 
-    def trim_before(self, at: int) -> int:
-        """Return the sequence below which no living node needs the log; 0 when nothing may go."""
-        living = [snapshot for heard, snapshot in self._marks.values() if at - heard <= SILENT]
-        return min(living, default=0)
+    def trim_before(self, at: int, producers: Iterable[str]) -> int:
+        """Return the sequence below which no living node needs the log; 0 when nothing may go.
+
+        ``producers`` are all that ever appended. One that was not heard since this node began may only be
+        down: it counts as having no snapshot until it has been silent for ``SILENT`` entries.
+        """
+        marks = (self._marks.get(producer, (self._began, 0)) for producer in producers)
+        return min((snapshot for heard, snapshot in marks if at - heard <= SILENT), default=0)
 
     def _judge(self, sequence: int) -> None:
         own = self._own.get(sequence)

@@ -49,7 +49,7 @@ class Replica:
         self._moved = threading.Condition(self._lock)
         self._waiting = 0
         self._epoch = 0
-        self._attestations = Attestations(name)
+        self._attestations = Attestations(name, machine.sequence)
         self._due_digest: tuple[int, bytes] | None = None
         self.digest_due = threading.Event()  # the others compare soon: whoever tells it must not wait
         self._commands = 0  # applied since the last snapshot
@@ -143,6 +143,7 @@ class Replica:
         with self._lock:
             assert machine.sequence > self._machine.sequence, "a node never goes back"
             self._machine = machine
+            self._attestations = Attestations(self._name, machine.sequence)
 
     # -- snapshots and digests --------------------------------------------------------------------
 
@@ -168,7 +169,9 @@ class Replica:
     def trim_before(self) -> int:
         """Return the sequence below which no living node needs the log."""
         with self._lock:
-            return self._attestations.trim_before(self._machine.sequence)
+            machine = self._machine
+            producers = [producer for producer, *_ in machine.sessions.to_values()]
+            return self._attestations.trim_before(machine.sequence, producers)
 
     # -- applying ---------------------------------------------------------------------------------
 

@@ -74,18 +74,29 @@ def test_what_is_remembered_is_bounded():
     assert len(node._own) == len(node._claims) == REMEMBERED
 
 
+BOTH = ("client1", "client2")
+
+
 def test_trimming_waits_for_the_oldest_snapshot_of_a_living_node():
     node = attesting()
-    assert node.trim_before(1000) == 0
+    assert node.trim_before(1000, BOTH) == 0
     node.heard(1001, "client1", claim(snapshot=900))
     node.heard(1002, "client2", claim(snapshot=400))
-    assert node.trim_before(1003) == 400
+    assert node.trim_before(1003, BOTH) == 400
 
 
 def test_a_node_without_a_snapshot_holds_up_trimming_until_it_is_long_silent():
     node = attesting()
     node.heard(1001, "client1", claim(snapshot=900))
     node.heard(1002, "client2", claim(snapshot=0))
-    assert node.trim_before(1002 + SILENT) == 0
+    assert node.trim_before(1002 + SILENT, BOTH) == 0
     node.heard(1003 + SILENT, "client1", claim(snapshot=950))
-    assert node.trim_before(1003 + SILENT) == 950
+    assert node.trim_before(1003 + SILENT, BOTH) == 950
+
+
+def test_a_node_that_was_not_heard_since_a_restart_holds_up_trimming_too():
+    node = Attestations("client1", began=5000)
+    node.heard(6001, "client1", claim(snapshot=5500))
+    assert node.trim_before(6002, BOTH) == 0
+    node.heard(6001 + SILENT, "client1", claim(snapshot=5500))
+    assert node.trim_before(6001 + SILENT, BOTH) == 5500
