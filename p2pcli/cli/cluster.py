@@ -82,7 +82,9 @@ def up(
             "cluster.nodes": nodes,
             "markets": tuple(markets),
             "log.url": log,
-            "registry.grapes": tuple(grapes),
+            "registry.grapes": tuple(
+                url.removeprefix("http://").rstrip("/") for urls in grapes for url in urls.split(",")
+            ),
             "registry.members": 0 if grapes else None,
         }
     )

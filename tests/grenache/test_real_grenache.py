@@ -5,12 +5,15 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from p2pcli.errors import P2pxError
 from p2pcli.grenache.client import GrenacheError
+from p2pcli.registry.client import RegistryClient
 
 from .conftest import wait_until
 
@@ -96,3 +99,43 @@ def test_an_unmodified_service_is_sent_every_trade(start_node, registry, caller,
             assert (trade["trade_id"], trade["price"], trade["taker_side"]) == ("1", "7.00", "buy")
         finally:
             process.kill()
+
+
+def test_a_cluster_trades_on_real_grapes_alone(tmp_path):
+    dht = [free_port(), free_port()]
+    http = [free_port(), free_port()]
+    grape = str(MODULES / ".bin" / "grape")
+    grapes = [
+        subprocess.Popen([grape, "--dp", dht[n], "--aph", http[n], "--bn", f"127.0.0.1:{dht[1 - n]}"])
+        for n in (0, 1)
+    ]
+    home = {**os.environ, "P2PX_HOME": str(tmp_path / "home")}
+
+    def p2px(*words: str) -> "subprocess.CompletedProcess[str]":
+        program = [sys.executable, "-m", "p2pcli.cli.main", *words]
+        return subprocess.run(program, env=home, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    try:
+        with RegistryClient([f"127.0.0.1:{port}" for port in http]) as registry:
+            wait_until(lambda: announced(registry))
+            up = p2px("cluster", "up", "-n", "2", "--grape", f"http://127.0.0.1:{http[0]}")
+            assert up.returncode == 0, up.stderr
+            wait_until(lambda: len(registry.lookup("p2px:exchange")) == 2)
+        assert p2px("order", "sell", "1@30000", "--node", "client1").returncode == 0
+        assert (
+            "filled    1 @ 30000.00 against client1"
+            in p2px("order", "buy", "1@30000", "--node", "client2").stdout
+        )
+        assert p2px("verify").returncode == 0
+    finally:
+        p2px("cluster", "down", "--wipe")
+        for process in grapes:
+            process.kill()
+            process.wait()
+
+
+def announced(registry: RegistryClient) -> bool:
+    try:
+        return registry.announce("probe", 1) > 0
+    except P2pxError:
+        return False
