@@ -128,6 +128,8 @@ def _syntax_error(name: str, text: str, error: yaml.YAMLError) -> BadConfigFile:
     content = lines[number] if number < len(lines) else ""
     if "\t" in content[: len(content) - len(content.lstrip())]:
         return BadConfigFile(f"{name} line {number + 1}: a tab in the indentation", hint="indent with spaces")
+    if "maximum nesting depth" in str(error.problem):  # newer libyaml's own limit, far above ours
+        return BadConfigFile(f"{name} line {number + 1}: nested more than {MAX_DEPTH} deep")
     return BadConfigFile(f"{name} line {number + 1}: not YAML: {error.problem}")
 
 
