@@ -48,7 +48,7 @@ def connect(home: Path, node: str) -> ExchangeClient:
     report = folder.report()
     assert report is not None, "the cluster is running"
     host, _, port = report.child(node).addresses["rpc"].rpartition(":")
-    return ExchangeClient(host, int(port), folder.secret(), timeout=30)
+    return ExchangeClient(host, int(port), folder.credentials(), timeout=30)
 
 
 def measure(home: Path, count: int, runs: int) -> dict[str, float]:

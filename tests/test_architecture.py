@@ -29,9 +29,20 @@ FLOORS: dict[str, set[str]] = {
     "registry": {"errors", "clock", "config"},
     "node": {"market", "book", "log", "rpc", "registry", "errors", "clock", "config"},
     "grenache": {"node", "registry", "rpc", "market", "errors", "clock"},  # rpc: its breaker and failures
-    "cluster": {"node", "registry", "grenache", "market", "clock", "config", "errors", "logging"},
+    "cluster": {"rpc", "node", "registry", "grenache", "market", "clock", "config", "errors", "logging"},
     "pytest_plugin": {"cluster"},
-    "cli": {"cluster", "node", "registry", "grenache", "market", "config", "errors", "clock", "logging"},
+    "cli": {
+        "rpc",
+        "cluster",
+        "node",
+        "registry",
+        "grenache",
+        "market",
+        "config",
+        "errors",
+        "clock",
+        "logging",
+    },
 }
 
 # What reaches the outside world: modules, or single names of them where the rest is something else.
@@ -121,7 +132,8 @@ STARRED: dict[str, str] = {
     "log.rows": "threads disk",
     "log.schema": "disk",
     "log.sqlite": "disk clock",
-    "rpc.tcp": "sockets threads clock chance",
+    "rpc.handshake": "sockets clock chance",
+    "rpc.tcp": "sockets threads clock",
     "registry.client": "sockets threads clock",
     "registry.folder": "disk",
     "registry.http_api": "sockets",

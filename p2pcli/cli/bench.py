@@ -207,7 +207,7 @@ def _arena(invocation: Invocation, stack: ExitStack) -> "tuple[ClusterFolder, Cl
 
 def _dial(folder: "ClusterFolder", report: "ClusterReport", name: str) -> ExchangeClient:
     host, _, port = report.child(name).addresses["rpc"].rpartition(":")
-    return ExchangeClient(host, int(port), folder.secret(), timeout=TIMEOUT_S)
+    return ExchangeClient(host, int(port), folder.credentials(), timeout=TIMEOUT_S)
 
 
 def _read(path: Path) -> Result:

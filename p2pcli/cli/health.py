@@ -46,7 +46,7 @@ def watched_status(invocation: "Invocation", control: Control) -> Iterator[Clust
 
 def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, NodeStatus]:
     """Return what each running node says of itself, without those that do not answer."""
-    secret = invocation.folder.secret()
+    credentials = invocation.folder.credentials()
     answers = {}
     for child in report.nodes:
         address = child.addresses.get("rpc")
@@ -54,7 +54,7 @@ def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, N
             continue
         host, _, port = address.rpartition(":")
         try:
-            with ExchangeClient(host, int(port), secret, timeout=NODE_ANSWER_S) as client:
+            with ExchangeClient(host, int(port), credentials, timeout=NODE_ANSWER_S) as client:
                 answers[child.name] = client.status()
         except P2pxError as error:
             invocation.tell(f"{child.name}: {error.message}")

@@ -38,7 +38,7 @@ def reach(invocation: "Invocation", node: str | None = None, owner: str = "") ->
     ``NodeDown``.
     """
     config, folder = invocation.config, invocation.folder
-    secret, report = folder.secret(), folder.report()
+    credentials, report = folder.credentials(), folder.report()
     wanted = node or config.client.node
     failures: list[P2pxError] = []
     for name, address in _candidates(invocation, report, wanted):
@@ -46,7 +46,7 @@ def reach(invocation: "Invocation", node: str | None = None, owner: str = "") ->
         timeout = config.client.timeout
         try:
             client = ExchangeClient(
-                host, int(port), secret, owner, timeout if wanted else min(timeout, FIRST_TRY_S)
+                host, int(port), credentials, owner, timeout if wanted else min(timeout, FIRST_TRY_S)
             )
         except (NotRunning, TimedOut, Conflict) as error:
             invocation.tell(f"{name or 'a node'} at {address}: {error.message}")

@@ -99,7 +99,7 @@ class Trader:
         invocation = self._invocation
         return RoamingClient(
             lambda: addresses(invocation),
-            invocation.folder.secret(),
+            invocation.folder.credentials(),
             self.owner,
             deadline_s=invocation.config.client.timeout,
         )

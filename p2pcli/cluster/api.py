@@ -146,11 +146,11 @@ class Cluster:
 
     def status(self) -> ClusterStatus:
         """Return what ``p2px cluster status -o json`` shows: each process, its state and its numbers."""
-        report, secret = self._report(), self._folder().secret()
+        report, credentials = self._report(), self._folder().credentials()
         answers: dict[str, NodeStatus] = {}
         for name, (host, port) in _addresses(report).items():
             try:
-                with NodeClient(host, port, secret, timeout=ANSWER_S) as client:
+                with NodeClient(host, port, credentials, timeout=ANSWER_S) as client:
                     answers[name] = client.status()
             except P2pxError:
                 continue  # the status says that it did not answer
@@ -164,7 +164,7 @@ class Cluster:
         problems: list[str] = []
         clients: dict[str, NodeClient] = {}
         sequences: dict[str, int] = {}
-        report, secret = self._report(), self._folder().secret()
+        report, credentials = self._report(), self._folder().credentials()
         addresses = _addresses(report)
         try:
             for child in report.nodes:
@@ -172,7 +172,7 @@ class Cluster:
                     problems.append(f"{child.name} does not serve: it is {child.state.value}")
                     continue
                 try:
-                    clients[child.name] = NodeClient(*addresses[child.name], secret, timeout=ANSWER_S)
+                    clients[child.name] = NodeClient(*addresses[child.name], credentials, timeout=ANSWER_S)
                 except P2pxError as error:
                     problems.append(f"{child.name}: {error.message}")
             for symbol in next(iter(clients.values())).instruments if clients else ():

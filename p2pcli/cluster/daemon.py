@@ -43,7 +43,9 @@ def main(home: str, name: str) -> None:
         claims = PortClaims(plan.host)
         plan, warnings = settle(plan, claims)
         folder.keep_plan(plan)
-        supervisor = Supervisor(folder, plan, lock, partial(answers, secret=folder.secret()), warnings)
+        supervisor = Supervisor(
+            folder, plan, lock, partial(answers, credentials=folder.credentials()), warnings
+        )
     except P2pxError as error:
         sys.stdout.buffer.write(birth.encode(as_refused(error)))
         raise SystemExit(error.exit_code) from None

@@ -68,7 +68,7 @@ class ExchangeClient:
         timeout: float = 10.0,
     ) -> None:
         self._folder = _folder(cluster, home)
-        self._secret = self._folder.secret()
+        self._credentials = self._folder.credentials()
         names = self._names()
         if node is not None and node not in names:
             raise NoSuchNode(
@@ -79,7 +79,7 @@ class ExchangeClient:
         self._timeout = timeout
         self._reader: NodeClient | None = None
         self._seen: dict[str, int] = {}
-        self._roaming = RoamingClient(self._addresses, self._secret, self.owner, timeout)
+        self._roaming = RoamingClient(self._addresses, self._credentials, self.owner, timeout)
         self.instruments: dict[str, Instrument] = self._read(lambda client: client.instruments)
 
     def __enter__(self) -> "ExchangeClient":
@@ -251,7 +251,7 @@ class ExchangeClient:
     def _connect(self, address: Address | None) -> NodeClient | None:
         if address is None:
             return None
-        return NodeClient(*address, self._secret, self.owner, self._timeout)
+        return NodeClient(*address, self._credentials, self.owner, self._timeout)
 
     def _leave(self) -> None:
         if self._reader is not None:

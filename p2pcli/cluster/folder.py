@@ -23,6 +23,7 @@ import msgspec
 from p2pcli.cluster.plan import PLAN_VERSION, ClusterPlan
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.errors import BadInput, Conflict, NotRunning
+from p2pcli.rpc.credentials import Credentials
 
 MAX_FILE = 4 << 20  # bytes of a plan or state file; 999 markets need 0.2 MiB
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
@@ -112,13 +113,17 @@ class ClusterFolder:
             raise unusable(self.path, error) from error
 
     def secret(self) -> bytes:
-        """Return what the cluster's clients must know. Raises ``ClusterNotRunning`` when there is none."""
+        """Return what nodes and operator know. Raises ``ClusterNotRunning`` when there is none."""
         try:
             return bytes.fromhex(self.secret_path.read_text(encoding="ascii"))
         except FileNotFoundError:
             raise not_running(self.name) from None
         except (OSError, ValueError) as error:
             raise FolderUnusable(f"cannot read the secret {self.secret_path}: {error}") from error
+
+    def credentials(self) -> Credentials:
+        """Return what the cluster's operator proves itself with. Raises ``ClusterNotRunning``."""
+        return Credentials(self.secret())
 
     def plan(self) -> ClusterPlan | None:
         """Return the plan kept here, None when there is none. Raises ``BadPlanFile``."""

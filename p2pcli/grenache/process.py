@@ -33,7 +33,7 @@ class GatewayPlan(msgspec.Struct, frozen=True):
 
 def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
     """Run the node; once it serves, serve Grenache calls as well. As ``node.process.run``."""
-    secret = node.read_secret(Path(plan.node.secret_path))
+    credentials = node.credentials_of(plan.node)
     host = plan.node.host
     around: list[tuple[threading.Thread, Callable[[], None]]] = []
 
@@ -46,7 +46,7 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
         port = int(addresses["rpc"].rpartition(":")[2])
 
         def connect() -> ExchangeClient:
-            return ExchangeClient(host, port, secret, owner=OWNER)
+            return ExchangeClient(host, port, credentials, owner=OWNER)
 
         gateway = Gateway(host, plan.port, connect)
         start("grenache", gateway.run, gateway.stop)

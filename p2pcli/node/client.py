@@ -43,8 +43,10 @@ from p2pcli.node.requests import (
     encode,
 )
 from p2pcli.rpc.auth import BadHandshake
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import ConnectionLost, NoAnswer, dial
+from p2pcli.rpc.handshake import dial
+from p2pcli.rpc.tcp import ConnectionLost, NoAnswer
 
 _Shape = TypeVar("_Shape")
 
@@ -56,8 +58,10 @@ class ExchangeClient:
     Raises ``PeerUnreachable``, ``WrongSecret``, ``TurnedAway`` or ``NoAnswer`` when it cannot connect.
     """
 
-    def __init__(self, host: str, port: int, secret: bytes, owner: str = "", timeout: float = 5.0) -> None:
-        self._connection, introduction, raw = dial(host, port, secret, owner=owner, timeout=timeout)
+    def __init__(
+        self, host: str, port: int, credentials: Credentials, owner: str = "", timeout: float = 5.0
+    ) -> None:
+        self._connection, introduction, raw = dial(host, port, credentials, owner=owner, timeout=timeout)
         try:
             greeting = decode_greeting(raw)
         except msgspec.MsgspecError as error:

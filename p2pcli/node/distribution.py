@@ -16,8 +16,10 @@ from p2pcli.node.metrics import PeerReading
 from p2pcli.node.requests import NoSuchPeer, Push, encode
 from p2pcli.rpc.auth import ROLE_PEER
 from p2pcli.rpc.breaker import Breaker, CircuitOpen
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import Connection, ConnectionLost, dial
+from p2pcli.rpc.handshake import dial
+from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 MAX_QUEUED = 8 << 20  # bytes waiting for one peer
 DIAL_S = 2.0
@@ -128,7 +130,7 @@ class Sender:
     def _connect(self) -> Connection:
         of = self._of
         connection, introduction, _ = dial(
-            *self.address, of.secret, role=ROLE_PEER, caller=of.name, caller_port=of.port, timeout=DIAL_S
+            *self.address, of.credentials, role=ROLE_PEER, caller=of.name, caller_port=of.port, timeout=DIAL_S
         )
         if introduction.cluster != of.cluster or introduction.node == of.name:
             connection.release()
@@ -150,7 +152,7 @@ class Distribution:
         self,
         name: str,
         cluster: str,
-        secret: bytes,
+        credentials: Credentials,
         port: int,
         fail_max: int,
         reset_after: float,
@@ -158,7 +160,7 @@ class Distribution:
     ) -> None:
         self.name = name
         self.cluster = cluster
-        self.secret = secret
+        self.credentials = credentials
         self.port = port
         self.fail_max = fail_max
         self.reset_after = reset_after

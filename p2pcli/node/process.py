@@ -22,6 +22,7 @@ from p2pcli.node.metrics_http import MetricsDoor
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.server import Server
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.tcp import Listener
 
 JOIN_S = 5.0
@@ -77,15 +78,15 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     """
     sys.setswitchinterval(SWITCH_S)
     threads = Threads(stop)
-    secret = read_secret(Path(plan.secret_path))
+    credentials = credentials_of(plan)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
     try:
         for instrument in plan.markets:
             markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
-            market.recover(lambda symbol: fetch_snapshot(plan, secret, symbol))
-        _serve(plan, secret, listener, markets, threads, ready, stop)
+            market.recover(lambda symbol: fetch_snapshot(plan, credentials, symbol))
+        _serve(plan, credentials, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:
@@ -96,7 +97,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
 
 def _serve(
     plan: NodePlan,
-    secret: bytes,
+    credentials: Credentials,
     listener: Listener,
     markets: list[HostedMarket],
     threads: Threads,
@@ -108,7 +109,7 @@ def _serve(
     distribution = Distribution(
         plan.name,
         plan.cluster,
-        secret,
+        credentials,
         listener.port,
         plan.breaker_failures,
         plan.breaker_reset_s,
@@ -123,7 +124,7 @@ def _serve(
         listener,
         plan.name,
         plan.cluster,
-        secret,
+        credentials,
         markets,
         lambda: _status(plan, began, markets, distribution, door),
         lambda host, port: distribution.add({(host, port)} - {me}),
@@ -215,7 +216,7 @@ def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:
     return lambda entry: distribution.push(market, entry)
 
 
-def fetch_snapshot(plan: NodePlan, secret: bytes, symbol: str) -> bytes:
+def fetch_snapshot(plan: NodePlan, credentials: Credentials, symbol: str) -> bytes:
     """Return a peer's newest snapshot of a market. Raises ``NoPeerHasIt``, naming what each said."""
     said: list[str] = []
     addresses: list[Address] = []
@@ -224,7 +225,7 @@ def fetch_snapshot(plan: NodePlan, secret: bytes, symbol: str) -> bytes:
             addresses = registry.lookup(service_name(plan.cluster))
     for host, port in addresses:
         try:
-            with ExchangeClient(host, port, secret, timeout=FETCH_S) as peer:
+            with ExchangeClient(host, port, credentials, timeout=FETCH_S) as peer:
                 return peer.snapshot(symbol)
         except P2pxError as error:
             said.append(error.message)
@@ -232,6 +233,11 @@ def fetch_snapshot(plan: NodePlan, secret: bytes, symbol: str) -> bytes:
         f"the log of {symbol} begins after what node {plan.name} has, and no peer gave a snapshot: "
         + ("; ".join(said) or "no peer is known")
     )
+
+
+def credentials_of(plan: NodePlan) -> Credentials:
+    """Return what a node of this plan proves itself with. Raises ``BadSecretFile``."""
+    return Credentials(read_secret(Path(plan.secret_path)))
 
 
 def read_secret(path: Path) -> bytes:

@@ -16,6 +16,7 @@ from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Checkpoint, Command, Define, Place
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, BadRequest, Busy, NoSuchMarket, NotServing, Unknown
+from p2pcli.rpc.credentials import Credentials
 
 Address = tuple[str, int]
 
@@ -40,13 +41,13 @@ class RoamingClient:
     def __init__(
         self,
         addresses: Callable[[], Sequence[Address]],
-        secret: bytes,
+        credentials: Credentials,
         owner: str,
         deadline_s: float = 10.0,
         rng: random.Random | None = None,
     ) -> None:
         self._addresses = addresses
-        self._secret = secret
+        self._credentials = credentials
         self._owner = owner
         self._deadline_s = deadline_s
         self._rng = rng or random.Random()
@@ -121,7 +122,7 @@ class RoamingClient:
                 break
             try:
                 self._client = ExchangeClient(
-                    *address, self._secret, owner=self._owner, timeout=min(ATTEMPT_S, left)
+                    *address, self._credentials, owner=self._owner, timeout=min(ATTEMPT_S, left)
                 )
             except (NotRunning, TimedOut, Conflict) as error:  # gone, silent, full, or somebody else by now
                 last = error

@@ -49,8 +49,10 @@ from p2pcli.node.requests import (
     view,
 )
 from p2pcli.rpc.auth import ROLE_PEER, Away, Hello
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import Connection, Listener, welcome
+from p2pcli.rpc.handshake import welcome
+from p2pcli.rpc.tcp import Connection, Listener
 
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
@@ -70,7 +72,7 @@ class Server:
         listener: Listener,
         name: str,
         cluster: str,
-        secret: bytes,
+        credentials: Credentials,
         markets: list[HostedMarket],
         status: Callable[[], NodeStatus],
         found_peer: Callable[[str, int], None],
@@ -82,7 +84,7 @@ class Server:
         self._listener = listener
         self._name = name
         self._cluster = cluster
-        self._secret = secret
+        self._credentials = credentials
         self._markets = {market.instrument.number: market for market in markets}
         self._status = status
         self._found_peer = found_peer
@@ -139,7 +141,7 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            hello = welcome(connection, self._secret, self._name, self._cluster, self._greeting)
+            hello = welcome(connection, self._credentials, self._name, self._cluster, self._greeting)
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
             session = Session(self, connection, hello)

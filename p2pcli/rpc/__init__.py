@@ -2,8 +2,10 @@
 
 ``frame``    length-prefixed frames in a byte stream
 ``auth``     who may talk: a mutual HMAC-SHA256 handshake with the cluster's secret
+``credentials``  what each side holds, and the keys derived from it
 ``breaker``  when to leave a failing peer alone (pybreaker underneath)
-``tcp``      sockets: a listener, a dialler, and a connection that sends and receives payloads
+``tcp``      sockets: a listener, and a connection that sends and receives payloads
+``handshake``  both ends of a conversation's beginning: a dialler, a greeter
 
 On the wire: 4 bytes length, big endian, then that many bytes of MessagePack. What the MessagePack
 means is the business of the floor above; only the handshake is decided here.

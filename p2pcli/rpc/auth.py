@@ -3,6 +3,9 @@
 Each proof is an HMAC over a label and every field sent before it, so a proof cannot be replayed in
 another conversation, reflected to its sender, or kept while a field is changed. Nonces are given by
 the shell. The secret never travels, and neither side accepts itself as the other.
+
+What a caller says of itself, role and name, decides which derived key both proofs are made with. So a
+node believes a name because its key was used, and not because it was said.
 """
 
 import hashlib
@@ -11,13 +14,14 @@ import hmac
 import msgspec
 
 from p2pcli.errors import Conflict
+from p2pcli.rpc.credentials import Credentials, derived
 
-VERSION = 1
+VERSION = 2  # 1 took an owner's name on trust
 NONCE_BYTES = 32
 SECRET_BYTES = 32
 MAX_NAME = 64  # characters of a node, owner or cluster name
 
-ROLE_CLIENT = 1
+ROLE_OPERATOR = 1  # holds the cluster's secret, and may act for any owner
 ROLE_PEER = 2
 
 
@@ -51,7 +55,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="p2px"):
     version: int
     nonce: bytes
     owner: str = ""  # on whose behalf orders come; "": the node's own name
-    role: int = ROLE_CLIENT
+    role: int = ROLE_OPERATOR
     caller: str = ""  # name of the calling node, for a peer
     caller_port: int = 0  # where the calling node itself listens, for a peer
 
@@ -88,20 +92,30 @@ class Away(msgspec.Struct, frozen=True, array_like=True, tag="away"):
 _encoder = msgspec.msgpack.Encoder()
 
 
-def node_proof(secret: bytes, hello: Hello, nonce: bytes, node: str, cluster: str) -> bytes:
-    """Return what only a node with this secret can answer to ``hello``."""
-    return _proof(secret, "p2px node", [hello, nonce, node, cluster])
+def proving_key(credentials: Credentials, hello: Hello) -> bytes:
+    """Return the key that both sides prove to have when a caller says ``hello``."""
+    if hello.role == ROLE_PEER:
+        return derived(credentials.secret, "p2px peer", hello.caller)
+    return derived(credentials.secret, "p2px operator", hello.owner)
 
 
-def caller_proof(secret: bytes, hello: Hello, challenge: Challenge) -> bytes:
-    """Return what only a caller with this secret can answer to ``challenge``."""
-    return _proof(secret, "p2px caller", [hello, challenge])
+def node_proof(key: bytes, hello: Hello, nonce: bytes, node: str, cluster: str) -> bytes:
+    """Return what only a node with this key can answer to ``hello``."""
+    return _proof(key, "p2px node", [hello, nonce, node, cluster])
+
+
+def caller_proof(key: bytes, hello: Hello, challenge: Challenge) -> bytes:
+    """Return what only a caller with this key can answer to ``challenge``."""
+    return _proof(key, "p2px caller", [hello, challenge])
 
 
 def check_hello(hello: Hello) -> None:
     """Raise ``OtherVersion`` or ``BadHandshake`` unless the greeting can be answered."""
     if hello.version != VERSION:
-        raise OtherVersion(f"the caller speaks protocol version {hello.version}, this node {VERSION}")
+        raise OtherVersion(
+            f"the caller speaks protocol version {hello.version}, this node {VERSION}; "
+            "both need the same p2px"
+        )
     if len(hello.nonce) != NONCE_BYTES:
         raise BadHandshake(f"the nonce has {len(hello.nonce)} bytes, expected {NONCE_BYTES}")
     for what, name in (("owner", hello.owner), ("caller", hello.caller)):
@@ -109,11 +123,14 @@ def check_hello(hello: Hello) -> None:
             raise BadHandshake(f"the {what} name is longer than {MAX_NAME} characters or not printable")
 
 
-def check_challenge(secret: bytes, hello: Hello, challenge: Challenge, where: str) -> None:
+def check_challenge(key: bytes, hello: Hello, challenge: Challenge, where: str) -> None:
     """Raise ``WrongSecret`` or ``OtherVersion`` unless the node has proved itself."""
     if challenge.version != VERSION:
-        raise OtherVersion(f"{where} speaks protocol version {challenge.version}, this client {VERSION}")
-    expected = node_proof(secret, hello, challenge.nonce, challenge.node, challenge.cluster)
+        raise OtherVersion(
+            f"{where} speaks protocol version {challenge.version}, this client {VERSION}; "
+            "both need the same p2px"
+        )
+    expected = node_proof(key, hello, challenge.nonce, challenge.node, challenge.cluster)
     if len(challenge.nonce) != NONCE_BYTES or not hmac.compare_digest(expected, challenge.proof):
         raise WrongSecret(
             f"{where} belongs to another cluster: its secret is not the one given",
@@ -121,10 +138,10 @@ def check_challenge(secret: bytes, hello: Hello, challenge: Challenge, where: st
         )
 
 
-def is_proven(secret: bytes, hello: Hello, challenge: Challenge, proof: Proof) -> bool:
-    """Say whether the caller holds the secret. Constant time in the proof."""
-    return hmac.compare_digest(caller_proof(secret, hello, challenge), proof.proof)
+def is_proven(key: bytes, hello: Hello, challenge: Challenge, proof: Proof) -> bool:
+    """Say whether the caller holds the key. Constant time in the proof."""
+    return hmac.compare_digest(caller_proof(key, hello, challenge), proof.proof)
 
 
-def _proof(secret: bytes, label: str, fields: list[object]) -> bytes:
-    return hmac.new(secret, _encoder.encode([label, *fields]), hashlib.sha256).digest()
+def _proof(key: bytes, label: str, fields: list[object]) -> bytes:
+    return hmac.new(key, _encoder.encode([label, *fields]), hashlib.sha256).digest()

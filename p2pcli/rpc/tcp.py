@@ -1,27 +1,22 @@
-"""TCP sockets: a listener, a dialler, and a connection that carries payloads. Nothing is decided here.
+"""TCP sockets: a listener, and a connection that carries payloads. Nothing is decided here.
 
 Sockets stay blocking; the kernel's own timeouts (SO_RCVTIMEO, SO_SNDTIMEO) wake them, which saves the
 extra poll() that ``settimeout`` puts before every recv.
 """
 
 import errno
-import secrets
 import socket
 import struct
 import threading
 from collections import deque
 from collections.abc import Iterator
-from typing import TypeVar
-
-import msgspec
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
+from p2pcli.errors import Conflict, NotRunning, TimedOut
 from p2pcli.rpc import auth
-from p2pcli.rpc.frame import MAX_FRAME, MAX_FRAME_BEFORE_AUTH, FrameDecoder, framed
+from p2pcli.rpc.frame import MAX_FRAME, MAX_FRAME_BEFORE_AUTH, FrameDecoder
 
 RECEIVE_BYTES = 256 << 10
-HANDSHAKE_S = 5.0  # a stranger's whole greeting
 FRAME_S = 10.0  # a frame that has begun must be complete by then, or its thread is wanted elsewhere
 TICK_S = 1.0  # how often a waiting thread looks at its deadlines
 CALLER_TICK_S = 0.1  # the same for a caller, whose deadlines are shorter
@@ -29,14 +24,6 @@ SEND_S = 5.0  # a reader that takes nothing for this long is gone
 MAX_OUTBOX = 16 << 20  # bytes waiting for one slow reader
 BACKLOG = 512
 USER_TIMEOUT_MS = 10_000  # unacknowledged data older than this closes the connection (RFC 5482)
-
-_Message = TypeVar("_Message")
-
-_encoder = msgspec.msgpack.Encoder()
-_hello = msgspec.msgpack.Decoder(auth.Hello)
-_proof = msgspec.msgpack.Decoder(auth.Proof)
-_challenge = msgspec.msgpack.Decoder(auth.Challenge | auth.Away)
-_verdict = msgspec.msgpack.Decoder(auth.Welcome | auth.Away)
 
 
 class PeerUnreachable(NotRunning):
@@ -272,87 +259,6 @@ class Listener:
         except OSError:
             pass
         self._sock.close()
-
-
-def welcome(connection: Connection, secret: bytes, node: str, cluster: str, greeting: bytes) -> auth.Hello:
-    """Carry out the node's side of the handshake and return the caller's greeting.
-
-    Raises ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
-    """
-    deadline = monotonic() + HANDSHAKE_S
-    try:
-        hello = _decoded(_hello, connection.receive_one(deadline))
-        auth.check_hello(hello)
-        nonce = secrets.token_bytes(auth.NONCE_BYTES)
-        proof = auth.node_proof(secret, hello, nonce, node, cluster)
-        challenge = auth.Challenge(auth.VERSION, nonce, node, cluster, proof)
-        connection.send(framed(_encoder.encode(challenge)))
-        if not auth.is_proven(secret, hello, challenge, _decoded(_proof, connection.receive_one(deadline))):
-            raise auth.WrongSecret(f"{connection.address} does not hold this cluster's secret")
-    except P2pxError as error:
-        if not isinstance(error, (ConnectionLost, NoAnswer)):
-            try:
-                connection.send(framed(_encoder.encode(auth.Away(error.code, error.message))))
-            except ConnectionLost:
-                pass
-        raise
-    connection.send(framed(_encoder.encode(auth.Welcome(msgspec.Raw(greeting)))))
-    connection.settle()
-    return hello
-
-
-def dial(
-    host: str,
-    port: int,
-    secret: bytes,
-    *,
-    owner: str = "",
-    role: int = auth.ROLE_CLIENT,
-    caller: str = "",
-    caller_port: int = 0,
-    timeout: float = HANDSHAKE_S,
-) -> tuple[Connection, auth.Challenge, bytes]:
-    """Connect and carry out the caller's side of the handshake.
-
-    Returns the connection, the node's proven introduction and its greeting. ``timeout`` seconds for
-    all of it. Raises ``PeerUnreachable``, ``NoAnswer``, ``WrongSecret``, ``TurnedAway``.
-    """
-    deadline = monotonic() + timeout
-    where = f"{host}:{port}"
-    try:
-        sock = socket.create_connection((host, port), timeout=timeout)
-    except TimeoutError as error:
-        raise NoAnswer(f"{where} did not answer within {timeout:g} s") from error
-    except OSError as error:
-        raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
-    try:
-        sock.settimeout(None)
-        connection = Connection(sock)
-        hello = auth.Hello(
-            auth.VERSION, secrets.token_bytes(auth.NONCE_BYTES), owner, role, caller, caller_port
-        )
-        connection.send_blocking(framed(_encoder.encode(hello)))
-        challenge = _decoded(_challenge, connection.receive_one(deadline))
-        if isinstance(challenge, auth.Away):
-            raise auth.TurnedAway(f"{where} turned the call away: {challenge.message}")
-        auth.check_challenge(secret, hello, challenge, where)
-        proof = auth.Proof(auth.caller_proof(secret, hello, challenge))
-        connection.send_blocking(framed(_encoder.encode(proof)))
-        verdict = _decoded(_verdict, connection.receive_one(deadline))
-        if isinstance(verdict, auth.Away):
-            raise auth.TurnedAway(f"{where} turned the call away: {verdict.message}")
-    except BaseException:
-        sock.close()
-        raise
-    connection.settle(CALLER_TICK_S)
-    return connection, challenge, bytes(verdict.greeting)
-
-
-def _decoded(decoder: "msgspec.msgpack.Decoder[_Message]", payload: bytes) -> _Message:
-    try:
-        return decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise auth.BadHandshake(f"the other side does not speak p2px: {error}") from error
 
 
 def _tune(sock: socket.socket) -> None:

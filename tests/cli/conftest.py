@@ -106,7 +106,7 @@ class Shell:
             report = self.folder.report()
             assert report is not None
             host, _, port = report.child(node).addresses["rpc"].rpartition(":")
-            self._clients[node] = ExchangeClient(host, int(port), self.folder.secret())
+            self._clients[node] = ExchangeClient(host, int(port), self.folder.credentials())
         return self._clients[node]
 
     def place(self, text: str, side: Side = Side.BUY, node: str = "client1", market: str = "BTC/USD") -> str:

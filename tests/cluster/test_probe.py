@@ -12,8 +12,10 @@ from p2pcli.node import process as node
 from p2pcli.node.plan import NodePlan
 from p2pcli.registry import process as registry
 from p2pcli.registry.process import MemberPlan
+from p2pcli.rpc.credentials import Credentials
 
 SECRET = b"\xab" * 32
+CREDENTIALS = Credentials(SECRET)
 HOST = "127.0.0.1"
 
 
@@ -56,26 +58,26 @@ def node_plan(folder: Path) -> NodePlan:
 
 def test_a_node_answers_also_when_the_secret_is_another(serve, tmp_path: Path) -> None:
     addresses = serve(node.run, node_plan(tmp_path))
-    assert answers(addresses, SECRET, timeout=10)
-    assert answers(addresses, b"\xcd" * 32, timeout=10)
+    assert answers(addresses, CREDENTIALS, timeout=10)
+    assert answers(addresses, Credentials(b"\xcd" * 32), timeout=10)
 
 
 def test_a_member_answers(serve, tmp_path: Path) -> None:
     addresses = serve(registry.run, MemberPlan("registry1", str(tmp_path / "member"), 0, 0))
-    assert answers(addresses, SECRET, timeout=10)
+    assert answers(addresses, CREDENTIALS, timeout=10)
 
 
 @pytest.mark.parametrize("purpose", ["rpc", "http"])
 def test_silence_is_no_answer(listener: str, purpose: str) -> None:
-    assert not answers({purpose: listener}, SECRET, timeout=0.05)
+    assert not answers({purpose: listener}, CREDENTIALS, timeout=0.05)
 
 
 @pytest.mark.parametrize("purpose", ["rpc", "http"])
 def test_nobody_there_is_no_answer(purpose: str) -> None:
     with socket.create_server((HOST, 0)) as server:
         address = f"{HOST}:{server.getsockname()[1]}"
-    assert not answers({purpose: address}, SECRET)
+    assert not answers({purpose: address}, CREDENTIALS)
 
 
 def test_a_process_that_named_no_address_is_not_asked() -> None:
-    assert answers({}, SECRET)
+    assert answers({}, CREDENTIALS)

@@ -9,7 +9,7 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.node import attest, desk, requests, server
 from p2pcli.registry import door, lookup, queries, remembered
 from p2pcli.registry.process import MemberPlan
-from p2pcli.rpc import auth, frame, tcp
+from p2pcli.rpc import auth, frame, handshake, tcp
 
 from .examples import ROOT
 
@@ -24,8 +24,8 @@ FIGURES = {
         f"at most {frame.MAX_FRAME // MIB} MiB, {frame.MAX_FRAME_BEFORE_AUTH // KIB} KiB before the",
         f"must be complete within {tcp.FRAME_S:g} s",
         f"Both nonces have {auth.NONCE_BYTES} bytes",
-        f"The whole handshake has {tcp.HANDSHAKE_S:g} s",
-        f"`role` is {auth.ROLE_CLIENT} for a client and {auth.ROLE_PEER} for a peer",
+        f"The whole handshake has {handshake.HANDSHAKE_S:g} s",
+        f"`role` is {auth.ROLE_OPERATOR} for a client and {auth.ROLE_PEER} for a peer",
         f"carries 1 to {requests.MAX_COMMANDS_IN_FRAME:,} commands in at most"
         f" {requests.MAX_COMMAND_BYTES_IN_FRAME // KIB} KiB",
         f"makes a read wait, up to {server.AT_LEAST_S:g} s",

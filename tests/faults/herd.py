@@ -120,7 +120,7 @@ class Herd:
         return Arena(self.folder, MARKET)
 
     def client(self, name: str = "client1", owner: str = "ann", timeout: float = 20) -> ExchangeClient:
-        return ExchangeClient(*self.nodes[name].address, self.folder.secret(), owner, timeout)
+        return ExchangeClient(*self.nodes[name].address, self.folder.credentials(), owner, timeout)
 
     def _keep_report(self) -> None:
         children = tuple(
@@ -147,7 +147,7 @@ class Load:
                 f"load{number}",
                 Orders(seed, number, f"{seed}-{number}", 10_000),
                 MARKET,
-                self.arena.secret,
+                self.arena.credentials,
                 self.arena.places,
                 clients / rate,
                 self._stop,

@@ -9,6 +9,7 @@ import msgspec
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.process import run
+from p2pcli.rpc.credentials import Credentials
 
 START_S = 30.0
 
@@ -28,7 +29,7 @@ def plan_in(home: Path, base: NodePlan) -> NodePlan:
     )
 
 
-def recovered(plan: NodePlan, market: str, secret: bytes) -> Recovered:
+def recovered(plan: NodePlan, market: str, credentials: Credentials) -> Recovered:
     """Start the node, look at its state, and stop it again."""
     stop, settled = threading.Event(), threading.Event()
     addresses: dict[str, str] = {}
@@ -52,7 +53,7 @@ def recovered(plan: NodePlan, market: str, secret: bytes) -> Recovered:
     try:
         if addresses and not failures:
             host, _, port = addresses["rpc"].rpartition(":")
-            with ExchangeClient(host, int(port), secret, timeout=START_S) as client:
+            with ExchangeClient(host, int(port), credentials, timeout=START_S) as client:
                 found = Recovered(None, *client.state_digest(market))
     finally:
         stop.set()

@@ -16,7 +16,7 @@ from p2pcli.market.commands import Place, Side
 from p2pcli.node.requests import Answer, Submit, encode
 from p2pcli.rpc.auth import TurnedAway
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import dial
+from p2pcli.rpc.handshake import dial
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def test_two_hundred_idle_callers_at_64_descriptors_stop_nobody_and_burn_nothing
 
 def test_a_caller_who_sends_a_byte_a_second_is_cut_off_and_holds_nobody_up(herd):
     node = herd.start()
-    slow, _, _ = dial(*node.address, herd.folder.secret(), owner="slow")
+    slow, _, _ = dial(*node.address, herd.folder.credentials(), owner="slow")
     frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("slow")])))))
     stranger = socket.create_connection(node.address)
     began = monotonic()
@@ -108,17 +108,17 @@ def test_a_caller_who_sends_a_byte_a_second_is_cut_off_and_holds_nobody_up(herd)
 
 def test_a_frame_cut_at_every_byte_changes_nothing(herd):
     node = herd.start()
-    secret = herd.folder.secret()
+    credentials = herd.folder.credentials()
     frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("cut")])))))
     with herd.client() as client:
         client.submit(MARKET, [order("first")])  # after it, nothing of the node's own is on its way
         before = client.state_digest(MARKET)
         for length in range(len(frame)):
-            connection, _, _ = dial(*node.address, secret, owner="cut")
+            connection, _, _ = dial(*node.address, credentials, owner="cut")
             connection.send_blocking(frame[:length])
             connection.release()
         assert client.state_digest(MARKET) == before
-        connection, _, _ = dial(*node.address, secret, owner="cut")
+        connection, _, _ = dial(*node.address, credentials, owner="cut")
         connection.send_blocking(frame)
         wait_until(lambda: client.orders(MARKET, owner="cut"))
         connection.release()
@@ -127,12 +127,12 @@ def test_a_frame_cut_at_every_byte_changes_nothing(herd):
 
 def test_bytes_changed_in_a_frame_are_answered_or_end_that_caller_alone(herd, rounds):
     node = herd.start()
-    secret = herd.folder.secret()
+    credentials = herd.folder.credentials()
     frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("x")])))))
     with herd.client() as client:
         for place in range(4, len(frame)):
             for change in range(rounds):
-                connection, _, _ = dial(*node.address, secret, owner="changed")
+                connection, _, _ = dial(*node.address, credentials, owner="changed")
                 data = bytearray(frame)
                 data[place] ^= 1 << ((place + change) % 8)
                 connection.send_blocking(bytes(data))

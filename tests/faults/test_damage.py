@@ -15,6 +15,7 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Place, Side
 from p2pcli.node.archive import Archive
 from p2pcli.node.plan import NodePlan
+from p2pcli.rpc.credentials import Credentials
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ class Sound(NamedTuple):
 
     home: Path
     older: Path
-    secret: bytes
+    credentials: Credentials
     sequence: int
     digest: bytes
 
@@ -57,7 +58,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
         wait_until(lambda: list((herd.folder.nodes / "client1" / PLACE).glob("*.snapshot")))
         herd.end_all(signal.SIGKILL)  # so that a part is in the WAL alone
         files_of(herd, home)
-    return Sound(homes[1], homes[0], herd.folder.secret(), sequence, digest)
+    return Sound(homes[1], homes[0], herd.folder.credentials(), sequence, digest)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def fresh(sound: Sound, parent: Path) -> Path:
 
 def restart(home: Path, sound: Sound) -> Recovered:
     base = NodePlan("herd", "client1", "", "", [BTC], "", durable=False)
-    return recovered(plan_in(home, base), MARKET, sound.secret)
+    return recovered(plan_in(home, base), MARKET, sound.credentials)
 
 
 def check(found: Recovered, sound: Sound, where: object) -> bool:

@@ -59,7 +59,7 @@ def test_a_full_disk_is_said_at_once_and_over_when_there_is_room(small_disk):
     try:
         for name in ("client1", "client2"):
             assert not herd.start(name).failure
-        routes = Routes("ann", MARKET, herd.folder.secret(), herd.arena().places)
+        routes = Routes("ann", MARKET, herd.folder.credentials(), herd.arena().places)
         for number in range(50):
             routes.tell(order(f"before{number}"), number)
         filler = fill(small_disk)

@@ -32,7 +32,7 @@ def sendings(seed: int, count: int):
 def test_requests_that_are_repeated_anywhere_take_effect_once(herd, rounds):
     herd.start_all()
     arena = herd.arena()
-    senders = [Routes("ann", MARKET, arena.secret, arena.places) for _ in range(4)]
+    senders = [Routes("ann", MARKET, arena.credentials, arena.places) for _ in range(4)]
     planned = sendings(1, 60 * rounds)
 
     def send(place: int) -> None:

@@ -13,8 +13,10 @@ from p2pcli.node.plan import NodePlan
 from p2pcli.node.process import run
 from p2pcli.registry.process import MemberPlan
 from p2pcli.registry.process import run as run_member
+from p2pcli.rpc.credentials import Credentials
 
 SECRET = b"\xab" * 32
+CREDENTIALS = Credentials(SECRET)
 BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
 
 
@@ -49,7 +51,7 @@ class RunningNode:
         return host, int(port)
 
     def client(self, owner: str = "") -> ExchangeClient:
-        return ExchangeClient(*self.address, SECRET, owner=owner, timeout=20)
+        return ExchangeClient(*self.address, CREDENTIALS, owner=owner, timeout=20)
 
     @property
     def has_ended(self) -> bool:

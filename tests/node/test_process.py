@@ -26,10 +26,11 @@ from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder, Push, en
 from p2pcli.node.roaming import RoamingClient
 from p2pcli.node.snapshots import Snapshots
 from p2pcli.rpc.auth import ROLE_PEER, TurnedAway, WrongSecret
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import dial
+from p2pcli.rpc.handshake import dial
 
-from .conftest import BTC, SECRET, RunningNode
+from .conftest import BTC, CREDENTIALS, RunningNode
 
 MARKET = "BTC/USD"
 
@@ -190,7 +191,7 @@ def test_a_retry_through_another_node_gives_the_first_answer(start_node):
 def test_a_roaming_client_goes_on_through_another_node(start_node):
     one, two = start_node("client1"), start_node("client2")
     addresses = [one.address, two.address]
-    with RoamingClient(lambda: addresses, SECRET, "ann") as client:
+    with RoamingClient(lambda: addresses, CREDENTIALS, "ann") as client:
         first = client.submit(MARKET, [sell(3, 100)]).outcomes[0]
         one.stop()
         second = client.submit(MARKET, [sell(3, 100)]).outcomes[0]
@@ -250,7 +251,7 @@ def test_commands_of_nodes_are_not_taken_from_clients(start_node):
 def test_a_wrong_secret_is_refused_and_others_are_served(start_node):
     node = start_node()
     with pytest.raises(WrongSecret):
-        ExchangeClient(*node.address, b"x" * 32)
+        ExchangeClient(*node.address, Credentials(b"x" * 32))
     with node.client() as client:
         assert client.status().name == "client1"
 
@@ -360,7 +361,7 @@ def test_an_entry_that_a_peer_pushes_can_stop_a_node(start_node, tmp_path):
     body = encode_body(1, [("ann", msgspec.Raw(encode([sell(1, 100)])))])
     batch = Batch("client1", last.batch.epoch + (1 << 32), 1, body)
     entry = Entry(last.sequence + 1, batch, link(last.chain, batch))
-    peer, _, _ = dial(*node.address, SECRET, role=ROLE_PEER, caller="client2")
+    peer, _, _ = dial(*node.address, CREDENTIALS, role=ROLE_PEER, caller="client2")
     peer.send_blocking(framed(encode(Push(BTC.number, [entry]))))
     failure = node.wait()
     peer.release()
@@ -369,7 +370,7 @@ def test_an_entry_that_a_peer_pushes_can_stop_a_node(start_node, tmp_path):
 
 def test_a_pushed_entry_that_does_not_follow_is_left_to_the_log(start_node):
     node = start_node("client1")
-    peer, _, _ = dial(*node.address, SECRET, role=ROLE_PEER, caller="client2")
+    peer, _, _ = dial(*node.address, CREDENTIALS, role=ROLE_PEER, caller="client2")
     with node.client() as client:
         last = client.submit(MARKET, [sell(3, 100)]).sequence
         body = encode_body(1, [("ann", msgspec.Raw(encode([sell(1, 100)])))])

@@ -9,9 +9,10 @@ from p2pcli.market.events import Placed
 from p2pcli.node.requests import BadRequest, Busy, Greeting, NoSuchMarket, Unknown, encode, fault
 from p2pcli.node.roaming import NobodyServes, RoamingClient
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import Connection, Listener, welcome
+from p2pcli.rpc.handshake import welcome
+from p2pcli.rpc.tcp import Connection, Listener
 
-from .conftest import BTC, SECRET
+from .conftest import BTC, CREDENTIALS
 
 MARKET = "BTC/USD"
 SELL = Place(Side.SELL, 3, 100)
@@ -39,7 +40,9 @@ class FakeNode:
             connection = Connection(sock)
             way = self._ways.pop(0) if len(self._ways) > 1 else self._ways[0]
             if way != "gone":
-                welcome(connection, SECRET, "client9", "test", encode(Greeting("client9", "test", [BTC])))
+                welcome(
+                    connection, CREDENTIALS, "client9", "test", encode(Greeting("client9", "test", [BTC]))
+                )
                 next(connection.receive(), None)
                 if isinstance(way, Exception):
                     connection.send(framed(encode(fault(1, way))))
@@ -48,7 +51,7 @@ class FakeNode:
 
 
 def roaming(*addresses, deadline_s=20.0):
-    return RoamingClient(lambda: addresses, SECRET, "ann", deadline_s=deadline_s)
+    return RoamingClient(lambda: addresses, CREDENTIALS, "ann", deadline_s=deadline_s)
 
 
 def test_a_full_node_is_passed_over(start_node):

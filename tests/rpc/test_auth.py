@@ -17,7 +17,9 @@ from p2pcli.rpc.auth import (
     check_hello,
     is_proven,
     node_proof,
+    proving_key,
 )
+from p2pcli.rpc.credentials import Credentials
 
 SECRET = b"s" * 32
 HELLO = Hello(VERSION, b"c" * NONCE_BYTES, owner="client1")
@@ -60,14 +62,28 @@ def test_a_changed_introduction_is_not_believed(change):
         check_challenge(SECRET, HELLO, msgspec.structs.replace(challenge(), **change), "here")
 
 
+def test_every_name_and_role_is_proven_with_a_key_of_its_own():
+    hellos = [
+        msgspec.structs.replace(HELLO, **change)
+        for change in ({}, {"owner": "bob"}, {"role": 2, "caller": "client1"}, {"role": 2, "caller": "bob"})
+    ]
+    assert len({proving_key(Credentials(SECRET), hello) for hello in hellos}) == len(hellos)
+
+
+def test_credentials_show_no_secret():
+    assert repr(Credentials(SECRET)) == "Credentials(...)"
+
+
 def test_the_nodes_own_proof_does_not_prove_a_caller():
     assert not is_proven(SECRET, HELLO, challenge(), Proof(challenge().proof))
 
 
 def test_another_version_is_named_on_both_sides():
-    with pytest.raises(OtherVersion, match="version 99, this node 1"):
+    with pytest.raises(OtherVersion, match="version 99, this node 2"):
         check_hello(msgspec.structs.replace(HELLO, version=99))
-    with pytest.raises(OtherVersion, match="version 99, this client 1"):
+    with pytest.raises(OtherVersion, match="version 1, this node 2; both need the same p2px"):
+        check_hello(Hello(1, b"c" * NONCE_BYTES))
+    with pytest.raises(OtherVersion, match="version 99, this client 2"):
         check_challenge(SECRET, HELLO, msgspec.structs.replace(challenge(), version=99), "here")
 
 

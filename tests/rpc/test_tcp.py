@@ -8,7 +8,9 @@ import pytest
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.rpc.auth import WrongSecret
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
+from p2pcli.rpc.handshake import dial, welcome
 from p2pcli.rpc.tcp import (
     Connection,
     ConnectionLost,
@@ -16,11 +18,9 @@ from p2pcli.rpc.tcp import (
     NoAnswer,
     PeerUnreachable,
     PortTaken,
-    dial,
-    welcome,
 )
 
-SECRET = b"s" * 32
+CREDENTIALS = Credentials(b"s" * 32)
 GREETING = b"\xa5hello"
 
 
@@ -43,7 +43,7 @@ class EchoNode:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            welcome(connection, SECRET, "node1", "default", GREETING)
+            welcome(connection, CREDENTIALS, "node1", "default", GREETING)
             for payloads in connection.receive():
                 connection.send(b"".join(framed(payload) for payload in payloads))
         except P2pxError as error:
@@ -71,7 +71,7 @@ def stranger(node: EchoNode) -> socket.socket:
 
 
 def test_a_caller_with_the_secret_is_greeted_and_heard(node):
-    connection, introduction, greeting = dial("127.0.0.1", node.listener.port, SECRET)
+    connection, introduction, greeting = dial("127.0.0.1", node.listener.port, CREDENTIALS)
     assert (introduction.node, introduction.cluster, greeting) == ("node1", "default", GREETING)
     connection.send(framed(b"one") + framed(b"two"))
     heard: list[bytes] = []
@@ -83,7 +83,7 @@ def test_a_caller_with_the_secret_is_greeted_and_heard(node):
 
 def test_a_wrong_secret_is_named_to_the_caller(node):
     with pytest.raises(WrongSecret, match="belongs to another cluster"):
-        dial("127.0.0.1", node.listener.port, b"x" * 32)
+        dial("127.0.0.1", node.listener.port, Credentials(b"x" * 32))
     assert node.ended.acquire(timeout=10)
 
 
@@ -105,11 +105,11 @@ def test_garbage_before_the_handshake_ends_that_connection_and_no_other(node, ga
             pass
     assert node.ended.acquire(timeout=10)
     assert len(node.errors) == 1
-    dial("127.0.0.1", node.listener.port, SECRET)[0].release()
+    dial("127.0.0.1", node.listener.port, CREDENTIALS)[0].release()
 
 
 def test_an_oversize_frame_after_the_handshake_ends_the_connection(node):
-    connection, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    connection, _, _ = dial("127.0.0.1", node.listener.port, CREDENTIALS)
     connection.send(b"\xff\xff\xff\xff")
     with pytest.raises(ConnectionLost):
         connection.receive_some(monotonic() + 10)
@@ -117,13 +117,13 @@ def test_an_oversize_frame_after_the_handshake_ends_the_connection(node):
 
 
 def test_a_reader_that_takes_nothing_does_not_hold_up_the_sender(node):
-    slow, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    slow, _, _ = dial("127.0.0.1", node.listener.port, CREDENTIALS)
     # More than the kernel's buffers hold, so the echo has to wait in the outbox ...
     sent = [bytes([number]) * 900_000 for number in range(8)]
     for payload in sent:
         slow.send_blocking(framed(payload))
     # ... while another caller is served,
-    quick, _, _ = dial("127.0.0.1", node.listener.port, SECRET)
+    quick, _, _ = dial("127.0.0.1", node.listener.port, CREDENTIALS)
     quick.send(framed(b"ping"))
     assert quick.receive_some(monotonic() + 10) == [b"ping"]
     quick.release()
@@ -137,14 +137,14 @@ def test_a_reader_that_takes_nothing_does_not_hold_up_the_sender(node):
 
 def test_a_silent_node_is_given_up_at_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoAnswer):
-        dial("127.0.0.1", silent.getsockname()[1], SECRET, timeout=0.3)
+        dial("127.0.0.1", silent.getsockname()[1], CREDENTIALS, timeout=0.3)
 
 
 def test_nobody_listening_is_said_so():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     with pytest.raises(PeerUnreachable, match=f"nothing listens at 127.0.0.1:{port}"):
-        dial("127.0.0.1", port, SECRET)
+        dial("127.0.0.1", port, CREDENTIALS)
 
 
 def test_a_taken_port_is_said_so(node):

@@ -58,7 +58,7 @@ class Arena:
             raise not_running(folder.name)
         self.folder = folder
         self.plan: ClusterPlan = plan
-        self.secret = folder.secret()
+        self.credentials = folder.credentials()
         self.instrument: Instrument = next(each for each in plan.markets if each.symbol == market)
         self._lock = threading.Lock()
         self._read_at = 0.0
@@ -103,7 +103,7 @@ class Arena:
         address = dict(self.places()).get(name)
         if address is None:
             raise NotRunning(f"{name} has no address")
-        return ExchangeClient(*address, self.secret, timeout=timeout)
+        return ExchangeClient(*address, self.credentials, timeout=timeout)
 
     # -- healing ----------------------------------------------------------------------------------
 
@@ -148,7 +148,9 @@ class Arena:
         if report.state is not ClusterState.READY:
             return _troubles(report)
         for child in report.nodes:
-            with ExchangeClient(*_address(child.addresses["rpc"]), self.secret, timeout=ANSWER_S) as client:
+            with ExchangeClient(
+                *_address(child.addresses["rpc"]), self.credentials, timeout=ANSWER_S
+            ) as client:
                 if client.status().pid != child.pid:
                     return f"{child.name} is another process"
         return ""

@@ -58,7 +58,7 @@ class Run:
                 f"chaos{number}",
                 Orders(settings.seed, number, f"{tag}-{number}", base),
                 market,
-                self._arena.secret,
+                self._arena.credentials,
                 self._arena.places,
                 settings.clients / settings.rate,
                 self._stop,

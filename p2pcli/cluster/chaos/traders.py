@@ -16,6 +16,7 @@ from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Command
 from p2pcli.node.requests import Unknown
 from p2pcli.node.roaming import Address, RoamingClient
+from p2pcli.rpc.credentials import Credentials
 
 DEADLINE_S = 10.0  # of one request, over all nodes it is tried at
 MAX_ECHOES = 10_000  # repeats waiting; what a client cannot keep up with is left out
@@ -27,10 +28,10 @@ Places = Callable[[], Sequence[tuple[str, Address]]]  # the nodes as they are no
 class Routes:
     """One thread's ways into the cluster, on behalf of one owner. Not shared between threads."""
 
-    def __init__(self, owner: str, market: str, secret: bytes, places: Places) -> None:
+    def __init__(self, owner: str, market: str, credentials: Credentials, places: Places) -> None:
         self._owner = owner
         self._market = market
-        self._secret = secret
+        self._credentials = credentials
         self._places = places
         self._names = [name for name, _ in places()]
         self._routes: dict[str, RoamingClient] = {}
@@ -78,7 +79,9 @@ class Routes:
     def _route(self, name: str) -> RoamingClient:
         route = self._routes.get(name)
         if route is None:
-            route = RoamingClient(lambda: self._from(name), self._secret, self._owner, deadline_s=DEADLINE_S)
+            route = RoamingClient(
+                lambda: self._from(name), self._credentials, self._owner, deadline_s=DEADLINE_S
+            )
             self._routes[name] = route
         elif route.address is not None and route.address not in self._at(name):
             due, pause = self._homes.get(name, (monotonic() + HOME_S[0], HOME_S[0]))
@@ -109,7 +112,7 @@ class Trader:
         owner: str,
         steps: Iterable[Step],
         market: str,
-        secret: bytes,
+        credentials: Credentials,
         places: Places,
         interval: float,
         stop: threading.Event,
@@ -119,8 +122,8 @@ class Trader:
         self._steps = steps
         self._interval = interval
         self._stop = stop
-        self.routes = Routes(owner, market, secret, places)
-        self.echo = Routes(owner, market, secret, places)
+        self.routes = Routes(owner, market, credentials, places)
+        self.echo = Routes(owner, market, credentials, places)
         self._waiting: list[tuple[int, int, Command, int]] = []  # due step, turn, command, through
         self._reached = 0
         self._turns = 0
