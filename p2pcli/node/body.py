@@ -2,8 +2,8 @@
 
     [version, time_ns, [[owner, [command, command, ...]], ...]]
 
-One group per client request. The node that gathers a batch embeds the list of commands as its client
-encoded it: it decodes it once to check it, and never encodes an order again.
+One group is what one connection asked at once (``parcels``): a request or many. The node that gathers a
+batch embeds its list of commands as the parcel has it, encoded once for log, peers and history.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import ClientCommand, Command
+from p2pcli.market.commands import Command
 
 VERSION = 1
 MAX_COMMANDS = 10_000  # in one body, and so in one request
@@ -26,7 +26,7 @@ class BadBody(P2pxError):
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
-    """What one owner asked in one request."""
+    """What one owner asked at once, in one request or in several that came together."""
 
     owner: str
     commands: list[Command]
@@ -42,7 +42,6 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _BODY = msgspec.msgpack.Decoder(Body)
-_COMMANDS: msgspec.msgpack.Decoder[list[Command]] = msgspec.msgpack.Decoder(list[ClientCommand])
 # Read first, and alone: of another version nothing else can be expected to decode.
 _VERSION = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
 
@@ -69,20 +68,6 @@ def decode_body(data: bytes) -> Body:
             f" at most {MAX_COMMANDS} in {MAX_GROUPS} fit"
         )
     return body
-
-
-def decode_commands(data: bytes | msgspec.Raw) -> list[Command]:
-    """Return a client's list of commands. Raises BadBody, and nothing else, whatever the bytes.
-
-    Define and Checkpoint are no commands of clients.
-    """
-    try:
-        commands = _COMMANDS.decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise BadBody(f"commands of {len(data)} bytes do not decode: {error}") from None
-    if len(commands) > MAX_COMMANDS:
-        raise BadBody(f"{len(commands)} commands in one request, at most {MAX_COMMANDS} are allowed")
-    return commands
 
 
 def _bad(data: bytes, error: Exception) -> BadBody:

@@ -9,17 +9,18 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import Command
+from p2pcli.market.commands import ClientCommand, Command
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, BreakerView, DayView, NodeStatus, OrderView, TradeView
 from p2pcli.node.requests import (
     Answer,
+    Answers,
     BookPage,
     Fault,
     NoSuchMarket,
@@ -32,11 +33,11 @@ from p2pcli.node.requests import (
     ReadSnapshot,
     ReadStatus,
     ReadTrades,
-    Reply,
     ResetBreaker,
     Submit,
     Unknown,
     View,
+    answers_apart,
     as_error,
     decode_greeting,
     decode_reply,
@@ -75,7 +76,7 @@ class ExchangeClient:
         self._lock = threading.Lock()
         self._sending = threading.Lock()  # apart, so that one thread may send while another waits
         self._ids = count(1)
-        self._arrived: deque[Reply] = deque()
+        self._arrived: deque[Answer | View | Fault] = deque()
         self._seen: dict[str, int] = {}
 
     def __enter__(self) -> "ExchangeClient":
@@ -227,7 +228,8 @@ class ExchangeClient:
             self._seen[market] = sequence
 
     def _send(self, market: str, commands: Sequence[Command]) -> int:
-        request = Submit(self._id(), self._number(market), msgspec.Raw(encode(commands)))
+        asked = cast(list[ClientCommand], list(commands))  # the node refuses what no client may ask
+        request = Submit(self._id(), self._number(market), asked)
         with self._sending:
             self._connection.send_blocking(framed(encode(request)))
         return request.id
@@ -240,7 +242,7 @@ class ExchangeClient:
         self.saw(market, view.sequence)
         return view.sequence, msgspec.msgpack.decode(view.body, type=shape)
 
-    def _reply_to(self, request: int, wait: float = 0.0) -> Reply:
+    def _reply_to(self, request: int, wait: float = 0.0) -> Answer | View | Fault:
         deadline = monotonic() + self.timeout + wait
         while True:
             for reply in self._arrived:
@@ -253,7 +255,10 @@ class ExchangeClient:
         for payload in self._connection.receive_some(deadline):
             try:
                 reply = decode_reply(payload)
-            except msgspec.MsgspecError as error:
+                if isinstance(reply, Answers):
+                    self._arrived.extend(answers_apart(reply))
+                    continue
+            except (msgspec.MsgspecError, ValueError) as error:
                 raise BadHandshake(f"node {self.node} answers in a way unknown here: {error}") from error
             if isinstance(reply, Fault) and reply.id == 0:  # about the stream as a whole, not one request
                 raise as_error(reply)
@@ -263,7 +268,7 @@ class ExchangeClient:
 _Kind = TypeVar("_Kind", Answer, View)
 
 
-def _expect(reply: Reply, kind: type[_Kind]) -> _Kind:
+def _expect(reply: Answer | View | Fault, kind: type[_Kind]) -> _Kind:
     if isinstance(reply, Fault):
         raise as_error(reply)
     if not isinstance(reply, kind):

@@ -8,38 +8,25 @@ the log, certainly not, or the node stops.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-
-import msgspec
+from collections.abc import Callable, Iterable, Sequence
 
 from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable
-from p2pcli.market.commands import Command
-from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.metrics import Histogram
+from p2pcli.node.parcels import Parcel, answer_frames, by_request
 from p2pcli.node.replica import Replica
-from p2pcli.node.requests import Answer, Busy, Fault, NotServing, Unknown, encode, fault
+from p2pcli.node.requests import Busy, NotServing, Unknown, encode, fault
 from p2pcli.node.trace import named
-from p2pcli.rpc.frame import FrameTooLarge, framed
+from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 _BODY_ROOM = MAX_BODY - 4096  # what the groups' own framing may cost
 
 logger = logging.getLogger(__name__)
-
-
-class Pending(msgspec.Struct, gc=False):
-    """One client's request on its way into the log."""
-
-    connection: Connection | None  # None: the node itself asks
-    id: int
-    owner: str
-    raw: msgspec.Raw  # the commands as they came, so that the log stores them without encoding them again
-    commands: list[Command]
 
 
 class Committer:
@@ -76,7 +63,7 @@ class Committer:
         self._log = log
         self._replica = replica
         self._committed = committed
-        self._waiting: deque[Pending] = deque()
+        self._waiting: deque[Parcel] = deque()
         self._waiting_commands = 0
         self._waiting_bytes = 0
         self._arrived = threading.Condition(threading.Lock())
@@ -88,23 +75,23 @@ class Committer:
         """Return how many commands wait to be appended."""
         return self._waiting_commands
 
-    def offer(self, requests: Sequence[Pending]) -> None:
+    def offer(self, parcels: Sequence[Parcel]) -> None:
         """Queue requests in order. Raises ``Busy`` or ``NotServing``, and then none of them is queued."""
         commands = size = 0
-        for request in requests:
-            commands += len(request.commands)
-            size += _size(request)
+        for parcel in parcels:
+            commands += len(parcel.commands)
+            size += _size(parcel)
         with self._arrived:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
             if self._waiting_commands + commands > self._queued_commands:
-                self.busy += len(requests)
+                self.busy += sum(len(parcel.ids) for parcel in parcels)
                 raise Busy(
                     f"node {self._name} has {self._waiting_commands} commands waiting"
                     f" (limit {self._queued_commands})",
                     hint="send again a little later, or through another node",
                 )
-            self._waiting.extend(requests)
+            self._waiting.extend(parcels)
             self._waiting_commands += commands
             self._waiting_bytes += size
             self._arrived.notify()
@@ -117,22 +104,22 @@ class Committer:
 
     def run(self) -> None:
         """Commit until stopped. Raises what the log or the machine stops a node with."""
-        requests: list[Pending] = []
+        parcels: list[Parcel] = []
         try:
-            while requests := self._next_requests():
-                self._commit(requests)
+            while parcels := self._next_parcels():
+                self._commit(parcels)
         except P2pxError as error:
             self.stop()
             unknown = Unknown(
                 f"node {self._name} stopped while committing: {error.message}",
                 hint="repeat with the same client order id to find out",
             )
-            self._refuse(requests, unknown)
+            self._refuse(parcels, unknown)
             self._refuse(self._waiting, NotServing(f"node {self._name} stopped serving: {error.message}"))
             raise
 
-    def _next_requests(self) -> list[Pending]:
-        """Return what fits one batch, at least one request; nothing once stopped and empty."""
+    def _next_parcels(self) -> list[Parcel]:
+        """Return what fits one batch, at least one parcel; nothing once stopped and empty."""
         with self._arrived:
             while not self._waiting and not self._stopping:
                 self._arrived.wait()
@@ -143,49 +130,49 @@ class Committer:
                 return taken
             return self._one_batch()
 
-    def _one_batch(self) -> list[Pending]:
-        taken: list[Pending] = []
+    def _one_batch(self) -> list[Parcel]:
+        taken: list[Parcel] = []
         size = count = 0
         while self._waiting:
-            request = self._waiting[0]
-            size += _size(request)
-            count += len(request.commands)
+            parcel = self._waiting[0]
+            size += _size(parcel)
+            count += len(parcel.commands)
             if taken and (size > _BODY_ROOM or count > MAX_COMMANDS):
                 break
             taken.append(self._waiting.popleft())
-            self._waiting_commands -= len(request.commands)
-            self._waiting_bytes -= _size(request)
+            self._waiting_commands -= len(parcel.commands)
+            self._waiting_bytes -= _size(parcel)
         return taken
 
-    def _commit(self, requests: list[Pending]) -> None:
+    def _commit(self, parcels: list[Parcel]) -> None:
         time_ns = now_ns()
-        raw = encode_body(time_ns, [(request.owner, request.raw) for request in requests])
+        raw = encode_body(time_ns, [(parcel.owner, parcel.encoded) for parcel in parcels])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
         began = monotonic()
         try:
             sequence = self._log.append(batch, self._append_timeout_s)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
-            self._refuse(requests, Busy(f"the log is unavailable: {error.message}", hint=error.hint))
+            self._refuse(parcels, Busy(f"the log is unavailable: {error.message}", hint=error.hint))
             return
         appended = monotonic()
         self.append_seconds.observe(appended - began)
         self._number += 1
-        body = Body(VERSION, time_ns, [Group(request.owner, request.commands) for request in requests])
+        body = Body(VERSION, time_ns, [Group(parcel.owner, parcel.commands) for parcel in parcels])
         entry, applied = self._replica.settle(batch, sequence, body)
         settled = monotonic()
-        self.committed += self._answer(requests, applied)
+        self.committed += self._answer(parcels, applied)
         # Only now, because the threads that push would compete for the interpreter.
         self._committed(entry)
         answered = monotonic()
         is_slow = bool(self._slow_s) and answered - began > self._slow_s
         if is_slow or logger.isEnabledFor(logging.DEBUG):
             timings = (appended - began, settled - appended, answered - settled)
-            self._trace(requests, applied, timings, logging.WARNING if is_slow else logging.DEBUG)
+            self._trace(parcels, applied, timings, logging.WARNING if is_slow else logging.DEBUG)
 
     def _trace(
         self,
-        requests: list[Pending],
+        parcels: list[Parcel],
         applied: Applied,
         timings: tuple[float, float, float],
         level: int,
@@ -195,62 +182,41 @@ class Committer:
         entry = {
             "market": self._instrument.symbol,
             "sequence": applied.sequence,
-            "requests": len(requests),
+            "requests": sum(len(parcel.ids) for parcel in parcels),
             "append_ms": append_ms,
             "apply_ms": apply_ms,
             "answer_ms": answer_ms,
         }
         event = "slow commit" if level > logging.DEBUG else "committed"
-        for request, outcomes in zip(requests, applied.outcomes, strict=True):
-            for orders in named(self._instrument, outcomes):
-                about = {"request": request.id, "owner": request.owner, "orders": orders}
-                logger.log(level, event, extra=entry | about)
+        for parcel, answers in zip(parcels, applied.outcomes, strict=True):
+            for request, outcomes in by_request(parcel, answers):
+                for orders in named(self._instrument, outcomes):
+                    about = {"request": request, "owner": parcel.owner, "orders": orders}
+                    logger.log(level, event, extra=entry | about)
 
-    def _answer(self, requests: list[Pending], applied: Applied) -> int:
+    def _answer(self, parcels: list[Parcel], applied: Applied) -> int:
         """Send each request its outcomes; return how many commands there were."""
-        assert len(applied.outcomes) == len(requests), "an own batch is answered group by group"
-        sequence = applied.sequence
+        assert len(applied.outcomes) == len(parcels), "an own batch is answered group by group"
         frames: dict[Connection, list[bytes]] = {}
         commands = 0
-        for request, outcomes in zip(requests, applied.outcomes, strict=True):
+        for parcel, outcomes in zip(parcels, applied.outcomes, strict=True):
             commands += len(outcomes)
-            if request.connection is not None:
-                frame = _answer_frame(Answer(request.id, sequence, outcomes))
-                frames.setdefault(request.connection, []).append(frame)
+            if parcel.connection is not None:
+                answer = answer_frames(applied.sequence, parcel.ids, parcel.counts, outcomes)
+                frames.setdefault(parcel.connection, []).append(answer)
         for connection, parts in frames.items():
             _send(connection, b"".join(parts))
         return commands
 
-    def _refuse(self, requests: Sequence[Pending], error: P2pxError) -> None:
-        for request in requests:
-            if request.connection is not None:
-                answer: Fault = fault(request.id, error)
-                _send(request.connection, framed(encode(answer)))
+    def _refuse(self, parcels: Iterable[Parcel], error: P2pxError) -> None:
+        for parcel in parcels:
+            if parcel.connection is not None:
+                faults = (fault(request, error) for request in parcel.ids)
+                _send(parcel.connection, b"".join(framed(encode(each)) for each in faults))
 
 
-def _size(request: Pending) -> int:
-    return len(request.raw) + len(request.owner) + 16  # and at most so much of MessagePack around it
-
-
-def _answer_frame(answer: Answer) -> bytes:
-    try:
-        return framed(encode(answer))
-    except FrameTooLarge:  # a sweep of tens of thousands of orders; the fills can be read order by order
-        return framed(
-            encode(msgspec.structs.replace(answer, outcomes=[_brief(one) for one in answer.outcomes]))
-        )
-
-
-def _brief(outcome: Outcome) -> Outcome:
-    if isinstance(outcome, Placed | Amended):
-        return msgspec.structs.replace(outcome, fills=[], removed=[])
-    if isinstance(outcome, CancelledAll):
-        return msgspec.structs.replace(outcome, removed=[])
-    if isinstance(outcome, Repeated):
-        inner = _brief(outcome.outcome)
-        assert not isinstance(inner, Repeated), "a first answer is no repeat"
-        return Repeated(outcome.sequence, inner)
-    return outcome
+def _size(parcel: Parcel) -> int:
+    return len(parcel.encoded) + len(parcel.owner) + 16  # and at most so much of MessagePack around it
 
 
 def _send(connection: Connection, frames: bytes) -> None:

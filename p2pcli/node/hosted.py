@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from secrets import randbits
 
-import msgspec
-
 from p2pcli.errors import BadInput, Conflict
 from p2pcli.log.entry import Corrupt, Entry, Log, new_epoch
 from p2pcli.log.sqlite import SqliteLog
@@ -15,13 +13,13 @@ from p2pcli.market.commands import Command
 from p2pcli.market.instrument import Instrument, as_define
 from p2pcli.market.views import MarketStatus
 from p2pcli.node.checkpoints import Checkpoints
-from p2pcli.node.committer import Committer, Pending
+from p2pcli.node.committer import Committer
 from p2pcli.node.history import History
 from p2pcli.node.machine import Machine
 from p2pcli.node.metrics import Histogram, MarketReading
+from p2pcli.node.parcels import own_parcel
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
-from p2pcli.node.requests import encode
 from p2pcli.node.snapshots import Snapshots
 
 POLL_S = 0.05  # how soon a peer's missed push is noticed
@@ -157,10 +155,8 @@ class HostedMarket:
 
     def _propose(self, command: Command) -> None:
         """Put a command of the node's own into the log; nobody waits for its outcome."""
-        commands = [command]
         assert self.committer is not None
-        raw = msgspec.Raw(encode(commands))
-        self.committer.offer([Pending(None, 0, self._name, raw, commands)])
+        self.committer.offer([own_parcel(self._name, command)])
 
     def _tail(self) -> None:
         """Read from the log what no push has brought. Between two looks a push has time to arrive."""

@@ -5,18 +5,20 @@ choice; its answer carries the same one, so many may be in flight. ``market`` is
 instrument in the ``Greeting``. ``Push`` has no answer.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import msgspec
 
 from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.log.entry import Entry
+from p2pcli.market.commands import ClientCommand
 from p2pcli.market.events import Outcome
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import OrderView
 
 MAX_COMMANDS_IN_FRAME = 1000
-MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request's commands must fit one batch of the log
+MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request must fit one batch of the log
 MAX_ROWS = 10_000  # orders, trades or levels in one answer
 BOOK_PAGE = 2_000  # orders in one page of a full book; with the longest names about 500 KiB
 MAX_WAIT_S = 30.0  # longest a read may wait for news
@@ -31,11 +33,11 @@ class Greeting(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Submit(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Carry out these commands, all in one entry of the log. ``commands`` is a list[Command]."""
+    """Carry out these commands, all in one entry of the log."""
 
     id: int
     market: int
-    commands: msgspec.Raw
+    commands: list[ClientCommand]
 
 
 class ReadBook(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -163,12 +165,13 @@ Request = (
 Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay | ReadSnapshot
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The commands are durable and applied: one outcome each, at this sequence."""
+class Answers(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """The commands of these requests are durable and applied: one outcome each, at this sequence."""
 
-    id: int
     sequence: int
-    outcomes: list[Outcome]
+    ids: list[int]
+    counts: list[int]  # commands of each of these requests, in the same order
+    outcomes: list[Outcome]  # of all of them, one request after the other
 
 
 class View(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -189,13 +192,29 @@ class Fault(msgspec.Struct, frozen=True, array_like=True, tag=3):
     is_unknown: bool = False
 
 
-Reply = Answer | View | Fault
+Reply = Answers | View | Fault
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One request's part of ``Answers``, as a client takes them apart."""
+
+    id: int
+    sequence: int
+    outcomes: list[Outcome]
 
 
 class BadRequest(BadInput):
     """The message is not one that a node understands, or asks for more than it may."""
 
     code = "bad_request"
+
+
+class BadCommands(BadRequest):
+    """A request's commands are none that a client may ask. The stream goes on: only it is refused."""
+
+    def __init__(self, request: int, message: str) -> None:
+        super().__init__(message)
+        self.request = request  # its id
 
 
 class Busy(P2pxError):
@@ -249,15 +268,44 @@ encode = msgspec.msgpack.Encoder().encode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
 decode_greeting = msgspec.msgpack.Decoder(Greeting).decode
 _decode_request = msgspec.msgpack.Decoder(Request).decode
+_decode_envelope = msgspec.msgpack.Decoder(tuple[Literal[1], int, int, msgspec.Raw]).decode  # of a Submit
 
 
 def decode_request(payload: bytes) -> Request:
-    """Return the request. Raises ``BadRequest``, whatever the bytes."""
+    """Return the request. Raises ``BadRequest``, whatever the bytes, and ``BadCommands`` of a ``Submit``."""
     try:
         request: Request = _decode_request(payload)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadRequest(f"not a request: {error}") from error
+        raise _bad(payload, error) from error
+    if type(request) is Submit:
+        if not 1 <= len(request.commands) <= MAX_COMMANDS_IN_FRAME:
+            found = len(request.commands)
+            raise BadCommands(
+                request.id, f"{found} commands in a request, the limit is {MAX_COMMANDS_IN_FRAME}"
+            )
+        if len(payload) > MAX_COMMAND_BYTES_IN_FRAME:
+            raise BadCommands(
+                request.id, f"a request of {len(payload)} bytes, the limit is {MAX_COMMAND_BYTES_IN_FRAME}"
+            )
     return request
+
+
+def _bad(payload: bytes, error: Exception) -> BadRequest:
+    try:
+        _, request, _, _ = _decode_envelope(payload)
+    except (msgspec.MsgspecError, RecursionError):
+        return BadRequest(f"not a request: {error}")
+    return BadCommands(request, f"not a list of commands: {error}")
+
+
+def answers_apart(answers: Answers) -> Iterator[Answer]:
+    """Yield each request's answer. Raises ``ValueError`` when ids, counts and outcomes do not fit."""
+    if min(answers.counts, default=0) < 0 or sum(answers.counts) != len(answers.outcomes):
+        raise ValueError(f"{len(answers.outcomes)} outcomes for {answers.counts[:9]} commands")
+    start = 0
+    for request, count in zip(answers.ids, answers.counts, strict=True):
+        yield Answer(request, answers.sequence, answers.outcomes[start : start + count])
+        start += count
 
 
 def fault(request_id: int, error: P2pxError) -> Fault:

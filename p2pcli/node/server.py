@@ -10,15 +10,13 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError, harmless
 from p2pcli.market.views import BreakerView, NodeStatus, OrderView, TradeView
 from p2pcli.node.allowance import Allowances
-from p2pcli.node.body import BadBody, decode_commands
-from p2pcli.node.committer import Pending
 from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.parcels import parcels
 from p2pcli.node.requests import (
     BOOK_PAGE,
-    MAX_COMMAND_BYTES_IN_FRAME,
-    MAX_COMMANDS_IN_FRAME,
     MAX_ROWS,
     MAX_WAIT_S,
+    BadCommands,
     BadRequest,
     BookPage,
     Busy,
@@ -216,21 +214,19 @@ class Session:
 
         Raises ``BadRequest`` for bytes that are no request: the stream cannot be trusted after them.
         """
-        gathered: dict[int, list[Pending]] = {}
+        gathered: dict[int, list[Submit]] = {}
         for payload in payloads:
             try:
                 request = decode_request(payload)
+            except BadCommands as error:
+                self._answer(fault(error.request, error))
+                continue
             except BadRequest as error:
                 self._answer(fault(0, error))
                 raise
             if type(request) is Submit:
-                try:
-                    self._server.allow(self._owner)
-                    pending = self._checked(request)
-                except P2pxError as error:
-                    self._answer(fault(request.id, error))
-                    continue
-                gathered.setdefault(request.market, []).append(pending)
+                if self._is_allowed(request):
+                    gathered.setdefault(request.market, []).append(request)
                 continue
             if gathered:
                 self._submit(gathered)
@@ -253,30 +249,24 @@ class Session:
             assert not isinstance(request, Submit)
             self._read(request)
 
-    def _checked(self, request: Submit) -> Pending:
-        self._server.market(request.market)
-        if len(request.commands) > MAX_COMMAND_BYTES_IN_FRAME:
-            raise BadRequest(
-                f"{len(request.commands)} bytes of commands, the limit is {MAX_COMMAND_BYTES_IN_FRAME}"
-            )
+    def _is_allowed(self, request: Submit) -> bool:
         try:
-            commands = decode_commands(request.commands)
-        except BadBody as error:
-            raise BadRequest(f"not a list of commands: {error.message}") from error
-        if not 1 <= len(commands) <= MAX_COMMANDS_IN_FRAME:
-            raise BadRequest(f"{len(commands)} commands in a request, the limit is {MAX_COMMANDS_IN_FRAME}")
-        return Pending(self._connection, request.id, self._owner, request.commands, commands)
+            self._server.allow(self._owner)
+        except Busy as error:
+            self._answer(fault(request.id, error))
+            return False
+        return True
 
-    def _submit(self, gathered: dict[int, list[Pending]]) -> None:
-        for number, pending in gathered.items():
-            committer = self._server.market(number).committer
+    def _submit(self, gathered: dict[int, list[Submit]]) -> None:
+        for number, submits in gathered.items():
             try:
+                committer = self._server.market(number).committer
                 if committer is None:
                     raise NotServing(f"node {self._server.name} is starting", hint="try again in a moment")
-                committer.offer(pending)
+                committer.offer(list(parcels(self._connection, self._owner, submits)))
             except P2pxError as error:
-                for request in pending:
-                    self._answer(fault(request.id, error))
+                for submit in submits:
+                    self._answer(fault(submit.id, error))
 
     def _push(self, push: Push) -> None:
         if not self._is_peer:

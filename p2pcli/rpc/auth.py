@@ -16,7 +16,7 @@ import msgspec
 from p2pcli.errors import Conflict
 from p2pcli.rpc.credentials import Credentials, derived
 
-VERSION = 2  # 1 took an owner's name on trust
+VERSION = 3  # 1 took an owner's name on trust, 2 answered each request in a frame of its own
 NONCE_BYTES = 32
 SECRET_BYTES = 32
 MAX_NAME = 64  # characters of a node, owner or cluster name

@@ -6,7 +6,6 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
 import pytest
 from herd import MARKET, violations, wait_until
 
@@ -65,7 +64,7 @@ def test_two_hundred_idle_callers_at_64_descriptors_stop_nobody_and_burn_nothing
 def test_a_caller_who_sends_a_byte_a_second_is_cut_off_and_holds_nobody_up(herd):
     node = herd.start()
     slow, _, _ = dial(*node.address, herd.folder.credentials(), owner="slow")
-    frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("slow")])))))
+    frame = framed(encode(Submit(1, 1, [order("slow")])))
     stranger = socket.create_connection(node.address)
     began = monotonic()
     cut: dict[str, float] = {}
@@ -109,7 +108,7 @@ def test_a_caller_who_sends_a_byte_a_second_is_cut_off_and_holds_nobody_up(herd)
 def test_a_frame_cut_at_every_byte_changes_nothing(herd):
     node = herd.start()
     credentials = herd.folder.credentials()
-    frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("cut")])))))
+    frame = framed(encode(Submit(1, 1, [order("cut")])))
     with herd.client() as client:
         client.submit(MARKET, [order("first")])  # after it, nothing of the node's own is on its way
         before = client.state_digest(MARKET)
@@ -128,7 +127,7 @@ def test_a_frame_cut_at_every_byte_changes_nothing(herd):
 def test_bytes_changed_in_a_frame_are_answered_or_end_that_caller_alone(herd, rounds):
     node = herd.start()
     credentials = herd.folder.credentials()
-    frame = framed(encode(Submit(1, 1, msgspec.Raw(encode([order("x")])))))
+    frame = framed(encode(Submit(1, 1, [order("x")])))
     with herd.client() as client:
         for place in range(4, len(frame)):
             for change in range(rounds):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcli.market.commands import Amend, Cancel, CancelAll, Checkpoint, Define, Halt, Place, Side
+from p2pcli.market.commands import Amend, Cancel, CancelAll, Halt, Place, Side
 from p2pcli.node import body as room
-from p2pcli.node.body import BadBody, Body, Group, decode_body, decode_commands, encode_body
+from p2pcli.node.body import BadBody, Body, Group, decode_body, encode_body
 
 COMMANDS = [
     Place(Side.BUY, 5, 100, client_order_id="x"),
@@ -31,16 +31,6 @@ def test_clients_own_bytes_are_embedded_as_they_are():
     assert bytes(RAW) in GOOD
 
 
-def test_commands_of_a_client_come_back():
-    assert decode_commands(RAW) == COMMANDS
-
-
-@pytest.mark.parametrize("command", [Define("A/B", 1, 1, 1, 1, 1), Checkpoint(1, b"", 0)])
-def test_what_only_nodes_may_say_is_no_command_of_a_client(command):
-    with pytest.raises(BadBody):
-        decode_commands(msgspec.msgpack.encode([command]))
-
-
 def test_unknown_version_is_named_whatever_else_changed():
     with pytest.raises(BadBody, match="version 2, this p2px reads version 1") as raised:
         decode_body(msgspec.msgpack.encode((2, {"new": "form"}, None)))
@@ -59,9 +49,6 @@ def test_too_many_commands_or_groups_are_refused(monkeypatch):
     monkeypatch.setattr(room, "MAX_COMMANDS", 9)
     with pytest.raises(BadBody, match="10 commands in 2 groups"):
         decode_body(GOOD)
-    monkeypatch.setattr(room, "MAX_COMMANDS", 4)
-    with pytest.raises(BadBody, match="5 commands"):
-        decode_commands(RAW)
     monkeypatch.undo()
     monkeypatch.setattr(room, "MAX_GROUPS", 1)
     with pytest.raises(BadBody, match="2 groups"):
@@ -70,9 +57,8 @@ def test_too_many_commands_or_groups_are_refused(monkeypatch):
 
 @given(st.binary(max_size=200))
 def test_garbage_is_a_bad_body_and_nothing_else(data):
-    for decode in (decode_body, decode_commands):
-        with suppress(BadBody):
-            decode(data)
+    with suppress(BadBody):
+        decode_body(data)
 
 
 def test_every_changed_byte_and_every_cut_is_a_body_or_a_bad_body():
