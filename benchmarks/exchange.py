@@ -10,7 +10,6 @@ Client, nodes, registry and supervisor share the machine. Prints medians with th
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from p2pcli.cluster.bench.load import Load, fdatasync_us, orders
+from p2pcli.cluster.bench.flow import orders
+from p2pcli.cluster.bench.load import Load, Trader
+from p2pcli.cluster.bench.machine import facts, fdatasync_us
+from p2pcli.cluster.bench.run import dial
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.node.client import ExchangeClient
 
@@ -47,19 +49,18 @@ def connect(home: Path, node: str) -> ExchangeClient:
     folder = ClusterFolder(home, "default")
     report = folder.report()
     assert report is not None, "the cluster is running"
-    host, _, port = report.child(node).addresses["rpc"].rpartition(":")
-    return ExchangeClient(host, int(port), folder.credentials(), timeout=30)
+    return dial(folder, report, node)
 
 
 def measure(home: Path, count: int, runs: int) -> dict[str, float]:
     """Run everything against a fresh cluster in ``home``."""
-    result: dict[str, float] = {"fdatasync_us": fdatasync_us(home)}
+    result: dict[str, float] = {"fdatasync_us": fdatasync_us(home)[0]}
     result["cluster_up_s"] = p2px("cluster", "up", "-n", "3", home=home)
     try:
         one_order = [p2px("order", "buy", "0.5@30000", "--node", "client1", home=home) for _ in range(7)]
         result["order_command_s"] = statistics.median(one_order)
         with connect(home, "client1") as client:
-            load = Load([client], MARKET, WINDOW)
+            load = Load([Trader(client, MARKET)], WINDOW)
             load.run("closed", orders(200, 0, AROUND, LOTS), 0)  # the first ones warm the path
             for mode, size in (("closed", CLOSED_ORDERS), ("pipelined", count), ("batched", count)):
                 found = [load.run(mode, orders(size, seed, AROUND, LOTS), 0) for seed in range(runs)]
@@ -86,12 +87,7 @@ def main() -> None:
         ratio = f"   {value / sync:5.1f} x fdatasync" if name.endswith("_us") else ""
         print(f"{name:24} {value:12,.3f}{ratio}" if value < 100 else f"{name:24} {value:12,.0f}{ratio}")
     if given.json:
-        machine = {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": os.cpu_count(),
-        }
-        given.json.write_text(json.dumps({"machine": machine, "figures": result}, indent=1) + "\n")
+        given.json.write_text(json.dumps({"machine": facts(), "figures": result}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -62,11 +62,11 @@ class ExchangeClient:
     def __init__(
         self, host: str, port: int, credentials: Credentials, owner: str = "", timeout: float = 5.0
     ) -> None:
-        self._connection, introduction, raw = dial(host, port, credentials, owner=owner, timeout=timeout)
+        self.connection, introduction, raw = dial(host, port, credentials, owner=owner, timeout=timeout)
         try:
             greeting = decode_greeting(raw)
         except msgspec.MsgspecError as error:
-            self._connection.release()
+            self.connection.release()
             raise BadHandshake(f"{host}:{port} greets in a way unknown here: {error}") from error
         self.node: str = introduction.node
         self.cluster: str = introduction.cluster
@@ -87,7 +87,7 @@ class ExchangeClient:
 
     def close(self) -> None:
         """Hang up. Repeating it is fine."""
-        self._connection.release()
+        self.connection.release()
 
     # -- orders -----------------------------------------------------------------------------------
 
@@ -231,13 +231,13 @@ class ExchangeClient:
         asked = cast(list[ClientCommand], list(commands))  # the node refuses what no client may ask
         request = Submit(self._id(), self._number(market), asked)
         with self._sending:
-            self._connection.send_blocking(framed(encode(request)))
+            self.connection.send_blocking(framed(encode(request)))
         return request.id
 
     def _view(self, market: str, request: Any, shape: type[_Shape], wait: float = 0.0) -> tuple[int, _Shape]:
         with self._lock:
             with self._sending:
-                self._connection.send_blocking(framed(encode(request)))
+                self.connection.send_blocking(framed(encode(request)))
             view = _expect(self._reply_to(request.id, wait), View)
         self.saw(market, view.sequence)
         return view.sequence, msgspec.msgpack.decode(view.body, type=shape)
@@ -252,7 +252,7 @@ class ExchangeClient:
             self._receive(deadline)
 
     def _receive(self, deadline: float) -> None:
-        for payload in self._connection.receive_some(deadline):
+        for payload in self.connection.receive_some(deadline):
             try:
                 reply = decode_reply(payload)
                 if isinstance(reply, Answers):

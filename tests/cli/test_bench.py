@@ -4,23 +4,35 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-FIGURES = {"mode", "orders", "seconds", "orders_per_s", "p50", "p90", "p99", "p99_9", "max", "histogram"}
+NODES = {"client1", "client2", "client3"}
+USERS = {*NODES, "registry1", "registry2", "supervisor", "bench"}
 
 
 def test_a_result_names_every_mode_and_can_be_compared_with(p2px, tmp_path):
-    said = p2px("bench", "--orders", "300", "--rate", "1000", "--clients", "2", "--spread", "-o", "json")
+    said = p2px("bench", "--orders", "300", "--clients", "2", "--spread", "--resting", "150", "-o", "json")
     assert said.code == 0, said.err
-    assert [each["mode"] for each in said.json["modes"]] == ["closed", "pipelined", "batched", "open"]
-    for each in said.json["modes"]:
-        assert each.keys() == FIGURES
+    result = said.json
+    assert [each["mode"] for each in result["modes"]] == ["closed", "pipelined", "batched", "open"]
+    for each in result["modes"]:
         assert each["orders"] == 300
-        assert 0 < each["p50"] <= each["p99"] <= each["max"]
+        assert 0 < each["p50"] <= each["p90"] <= each["p99"] <= each["p99_9"] <= each["max"]
         assert sum(each["histogram"].values()) == (300 if each["mode"] != "batched" else 4)
-    assert said.json["fdatasync_us"] > 0
-    assert set(said.json["cpu_s"]) == {"client1", "client2", "client3"}
+        assert each["orders_per_entry"] > 0
+        assert set(each["cpu_us"]) == set(each["memory_mib"]) == USERS
+        assert set(each["lag_ms"]) == NODES
+    assert 0 < result["fdatasync_us"] <= result["fdatasync_p99_us"]
+    assert (result["markets"], result["resting"], result["nodes"]) == (["BTC/USD"], 150, 3)
+    assert result["log"].startswith("sqlite")
+    assert {"processor", "cores", "system", "python", "sqlite", "p2px"} == set(result["machine"])
+    book = p2px("book", "show", "-o", "json").json
+    assert len(book["bids"]) + len(book["asks"]) >= 2, "what shall rest does"
     (tmp_path / "before.json").write_text(said.out)
-    again = p2px("bench", "--orders", "300", "--mode", "batched", "--compare", str(tmp_path / "before.json"))
+    again = p2px(
+        *("bench", "--seconds", "200ms", "--mode", "batched", "--batch", "7", "--histogram"),
+        *("--compare", str(tmp_path / "before.json")),
+    )
     assert again.code == 0, again.err
+    assert "batched: frames answered within" in again.out
     assert "x the orders a second" in again.out
 
 

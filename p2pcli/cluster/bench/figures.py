@@ -1,10 +1,11 @@
 """Latencies into percentiles and a histogram, and one result beside an earlier one. Pure."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("p99_9", 0.999))
+PERCENTILES = (0.50, 0.90, 0.99, 0.999)
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -20,28 +21,51 @@ class Figures(msgspec.Struct, frozen=True):
     p99_9: float
     max: float
     histogram: dict[str, int]  # frames by power of two of microseconds: "512" means below 512 us
+    orders_per_entry: float = 0.0  # how many shared one place in the log, and so one sync
+    cpu_us: dict[str, float] = {}  # processor time of each process for one order, in microseconds
+    memory_mib: dict[str, tuple[float, float]] = {}  # resident memory of each, before and after
+    lag_ms: dict[str, float] = {}  # longest that a node took to show what was answered before
+
+    @property
+    def slowest_node(self) -> float:
+        """Return the longest lag of any node in milliseconds, 0 when none was measured."""
+        return max(self.lag_ms.values(), default=0.0)
 
 
 class Result(msgspec.Struct, frozen=True):
     """One run of ``p2px bench``."""
 
-    market: str
+    markets: list[str]
     nodes: int
     clients: int
+    log: str  # URL of the engine
+    durable: bool
+    batch: int  # orders in a frame when batched
+    window: int  # frames in flight of each client when pipelined
+    resting: int  # orders put into the book before
     fdatasync_us: float  # the disk's own median, the yardstick of every latency here
+    fdatasync_p99_us: float
     modes: list[Figures]
-    cpu_s: dict[str, float]  # processor seconds of each process during the run
     machine: dict[str, str]
+
+
+class Ratios(NamedTuple):
+    """One mode of two results, as now / before."""
+
+    mode: str
+    orders_per_s: float
+    p50: float
+    p99: float
+    cpu: float  # of all processes together, for an order; 0: not known
 
 
 def figures(mode: str, orders: int, seconds: float, latencies_s: Sequence[float]) -> Figures:
     """Return the figures of one run; ``latencies_s`` must not be empty."""
     ordered = sorted(latency * 1e6 for latency in latencies_s)
     last = len(ordered) - 1
-    found = {name: ordered[min(last, int(share * len(ordered)))] for name, share in PERCENTILES}
-    return Figures(
-        mode, orders, seconds, orders / seconds, max=ordered[last], histogram=_histogram(ordered), **found
-    )
+    p50, p90, p99, p99_9 = (ordered[min(last, int(share * len(ordered)))] for share in PERCENTILES)
+    rate = orders / seconds
+    return Figures(mode, orders, seconds, rate, p50, p90, p99, p99_9, ordered[last], _histogram(ordered))
 
 
 def _histogram(ordered: Sequence[float]) -> dict[str, int]:
@@ -52,11 +76,21 @@ def _histogram(ordered: Sequence[float]) -> dict[str, int]:
     return counted
 
 
-def ratios(now: Result, before: Result) -> list[tuple[str, float, float]]:
-    """Return for each mode in both results: its name, orders a second and p50, as now / before."""
+def ratios(now: Result, before: Result) -> list[Ratios]:
+    """Return one line for each mode that both results have."""
     earlier = {each.mode: each for each in before.modes}
     return [
-        (each.mode, each.orders_per_s / earlier[each.mode].orders_per_s, each.p50 / earlier[each.mode].p50)
+        Ratios(
+            each.mode,
+            each.orders_per_s / then.orders_per_s,
+            each.p50 / then.p50,
+            each.p99 / then.p99,
+            _share(sum(each.cpu_us.values()), sum(then.cpu_us.values())),
+        )
         for each in now.modes
-        if each.mode in earlier
+        if (then := earlier.get(each.mode)) is not None
     ]
+
+
+def _share(now: float, before: float) -> float:
+    return now / before if before else 0.0

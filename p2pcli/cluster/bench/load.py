@@ -1,27 +1,28 @@
 """The four ways to send orders: closed loop, pipelined, batched, and open loop at a fixed rate.
 
 In the open loop a latency counts from the moment the order was meant to leave, so that an exchange that
-stalls does not also stop the clock (coordinated omission).
+stalls does not also stop the clock (coordinated omission). Requests are encoded before the clock starts,
+sent together when several are due, and their answers only counted: the clients share the machine with the
+nodes, and what they cost is not what is measured.
 """
 
-import os
-import random
 import threading
+from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.bench.figures import Figures, figures
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import Place, Side
+from p2pcli.market.commands import ClientCommand
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import Fault, as_error
+from p2pcli.node.pipeline import Pipeline
 
-SYNCS = 200
-FRAME = 100  # orders in a frame when batched
+FRAME = 100  # orders in a frame when batched, unless told otherwise
 BATCH_WINDOW = 8  # frames in flight when batched
 MODES = ("closed", "pipelined", "batched", "open")
+ANSWER_S = 30.0  # after that long without any answer a benchmark has failed
 
 
 class BenchFailed(P2pxError):
@@ -30,125 +31,190 @@ class BenchFailed(P2pxError):
     code = "bench_failed"
 
 
-def fdatasync_us(folder: Path) -> float:
-    """Return the median time of one fdatasync after a 4 KiB append in ``folder``, in microseconds."""
-    path = folder / "sync-probe"
-    times = []
-    with path.open("wb", buffering=0) as file:
-        for _ in range(SYNCS):
-            file.write(bytes(4096))
-            began = monotonic()
-            os.fdatasync(file.fileno())
-            times.append(monotonic() - began)
-    path.unlink()
-    return sorted(times)[SYNCS // 2] * 1e6
+class Trader(NamedTuple):
+    """One client and the market it trades."""
 
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used, 0 when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
-
-
-def orders(count: int, seed: int, around: int, lots: int) -> list[Place]:
-    """Return a random flow around a price in ticks; about a third of the orders trade at once."""
-    rng = random.Random(seed)
-    flow = []
-    for _ in range(count):
-        side = Side.BUY if rng.random() < 0.5 else Side.SELL
-        away = rng.randrange(-20, 40)
-        price = around - away if side is Side.BUY else around + away
-        flow.append(Place(side, rng.randrange(1, 100) * lots, max(1, price)))
-    return flow
+    client: ExchangeClient
+    market: str
 
 
 class Load:
-    """Sends flows of orders to one market through several clients at once."""
+    """Sends flows of commands through several clients at once."""
 
-    def __init__(self, clients: Sequence[ExchangeClient], market: str, window: int) -> None:
-        self._clients = clients
-        self._market = market
+    def __init__(self, traders: Sequence[Trader], window: int, batch: int = FRAME) -> None:
+        """``window``: requests in flight of each client when pipelined; ``batch``: commands in a frame."""
+        self._traders = traders
         self._window = window
+        self._batch = batch
+        self._pipelines = [Pipeline(trader.client, trader.market) for trader in traders]
 
-    def run(self, mode: str, flow: list[Place], rate: float) -> Figures:
-        """Send ``flow``, split over the clients, in one of ``MODES``. Raises ``BenchFailed``.
+    @property
+    def acknowledged(self) -> int:
+        """Return the highest sequence that the first client was answered."""
+        return self._pipelines[0].sequence
 
-        ``rate``: orders a second of all clients together, in the open loop.
+    def run(
+        self, mode: str, flow: Sequence[ClientCommand], rate: float, count: int = 0, seconds: float = 0.0
+    ) -> Figures:
+        """Send ``flow`` in one of ``MODES``, split over the clients, each its part again and again.
+
+        It ends after ``count`` commands of all clients together (0: once through the flow), or after
+        ``seconds`` if that is not 0. ``rate``: commands a second of all clients together, in the open
+        loop. Raises ``BenchFailed``.
         """
-        ways: dict[str, Callable[[ExchangeClient, list[Place]], list[float]]] = {
-            "closed": self._closed,
-            "pipelined": lambda client, part: self._pipelined(client, part, 1, self._window),
-            "batched": lambda client, part: self._pipelined(client, part, FRAME, BATCH_WINDOW),
-            "open": lambda client, part: self._open(client, part, rate / len(self._clients)),
-        }
-        way = ways[mode]
-        latencies: list[float] = []
+        each = len(self._traders)
+        total = (count or len(flow)) // each
+        done: list[tuple[int, array[float]]] = []
         failures: list[P2pxError] = []
+        drives = [
+            self._drive(mode, pipeline, flow[number::each], rate / each, total, seconds)
+            for number, pipeline in enumerate(self._pipelines)
+        ]
 
-        def drive(client: ExchangeClient, part: list[Place]) -> None:
+        def drive(one: "Drive") -> None:
             try:
-                latencies.extend(way(client, part))
+                done.append(one.run())
             except P2pxError as error:
                 failures.append(error)
 
-        threads = [
-            threading.Thread(target=drive, args=(client, flow[number :: len(self._clients)]))
-            for number, client in enumerate(self._clients)
-        ]
+        threads = [threading.Thread(target=drive, args=(one,)) for one in drives]
         began = monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds = monotonic() - began
+        took = monotonic() - began
         if failures:
             raise BenchFailed(f"{mode}: {failures[0].message}", hint=failures[0].hint)
-        return figures(mode, len(flow), seconds, latencies)
+        latencies = [latency for _, part in done for latency in part]
+        return figures(mode, sum(orders for orders, _ in done), took, latencies)
 
-    def _closed(self, client: ExchangeClient, flow: list[Place]) -> list[float]:
-        latencies = []
-        for order in flow:
-            began = monotonic()
-            client.submit(self._market, [order])
-            latencies.append(monotonic() - began)
-        return latencies
+    def _drive(
+        self,
+        mode: str,
+        pipeline: Pipeline,
+        part: Sequence[ClientCommand],
+        rate: float,
+        total: int,
+        seconds: float,
+    ) -> "Drive":
+        size = self._batch if mode == "batched" else 1
+        frames = [
+            pipeline.request(number, part[start : start + size])
+            for number, start in enumerate(range(0, len(part), size))
+        ]
+        sizes = [min(size, len(part) - start) for start in range(0, len(part), size)]
+        rounds, rest = divmod(total, len(part))
+        turns = rounds * len(frames) + -(-rest // size)
+        if mode == "open":
+            return OpenLoop(pipeline, frames, sizes, turns, seconds, rate)
+        window = {"closed": 1, "pipelined": self._window, "batched": BATCH_WINDOW}[mode]
+        return Drive(pipeline, frames, sizes, turns, seconds, window)
 
-    def _pipelined(self, client: ExchangeClient, flow: list[Place], frame: int, window: int) -> list[float]:
-        frames = [flow[start : start + frame] for start in range(0, len(flow), frame)]
-        sent: deque[float] = deque()
-        latencies: list[float] = []
-        for part in frames:
-            if len(sent) >= window:
-                latencies.append(_answered(client) - sent.popleft())
-            sent.append(monotonic())
-            client.send(self._market, part)
-        while sent:
-            latencies.append(_answered(client) - sent.popleft())
-        return latencies
 
-    def _open(self, client: ExchangeClient, flow: list[Place], rate: float) -> list[float]:
+class Drive:
+    """One client's frames, a window of them in flight. Answers come in the order of the requests."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        frames: list[bytes],
+        sizes: list[int],
+        turns: int,
+        seconds: float,
+        window: int,
+    ) -> None:
+        """Send ``turns`` frames, the given ones again and again, or as many as go into ``seconds``."""
+        self._pipeline = pipeline
+        self._frames = frames
+        self._sizes = sizes  # commands in each frame
+        self._turns = turns
+        self._seconds = seconds
+        self._window = min(window, len(frames))
+        self._sent = 0
+        self._latencies: array[float] = array("d")
+
+    def run(self) -> tuple[int, "array[float]"]:
+        """Return how many commands were answered, and each frame's latency in seconds."""
         began = monotonic()
-        never = threading.Event()
+        sent_at: deque[float] = deque()
+        room = self._window
+        while True:
+            now = monotonic()
+            due = 0 if self._is_over(now - began) else min(room, self._turns - self._sent)
+            if due:
+                sent_at.extend([now] * due)
+                self._send(due)
+            if not sent_at:
+                return self._commands(), self._latencies
+            room = len(self._pipeline.answered(now + ANSWER_S))
+            now = monotonic()
+            self._latencies.extend([now - sent_at.popleft() for _ in range(room)])
+
+    def _is_over(self, elapsed: float) -> bool:
+        return bool(self._seconds) and elapsed >= self._seconds
+
+    def _send(self, count: int) -> None:
+        start = self._sent % len(self._frames)
+        piece = self._frames[start : start + count]
+        if len(piece) < count:
+            piece += self._frames[: count - len(piece)]
+        self._sent += count
+        self._pipeline.send(b"".join(piece))
+
+    def _commands(self) -> int:
+        rounds, rest = divmod(self._sent, len(self._frames))
+        return rounds * sum(self._sizes) + sum(self._sizes[:rest])
+
+
+class OpenLoop(Drive):
+    """One client's frames at a fixed rate, whatever became of those before."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        frames: list[bytes],
+        sizes: list[int],
+        turns: int,
+        seconds: float,
+        rate: float,
+    ) -> None:
+        if seconds:
+            turns = max(1, int(seconds * rate))
+        super().__init__(pipeline, frames, sizes, turns, seconds, window=len(frames))
+        self._rate = rate
+
+    def run(self) -> tuple[int, "array[float]"]:
+        """Send from a thread of its own. Raises what receiving raises; then the sender has ended too."""
+        began = monotonic()
+        stop = threading.Event()
+        failures: list[P2pxError] = []
 
         def send() -> None:
-            for number, order in enumerate(flow):
-                wait = began + number / rate - monotonic()
-                if wait > 0:
-                    never.wait(wait)
-                client.send(self._market, [order])
+            try:
+                self._send_when_due(began, stop)
+            except P2pxError as error:
+                failures.append(error)
 
         sender = threading.Thread(target=send)
         sender.start()
-        latencies = [_answered(client) - (began + number / rate) for number in range(len(flow))]
-        sender.join()
-        return latencies
+        try:
+            while len(self._latencies) < self._turns and not failures:
+                count = len(self._pipeline.answered(monotonic() + ANSWER_S))
+                elapsed, first = monotonic() - began, len(self._latencies)
+                self._latencies.extend(
+                    [elapsed - number / self._rate for number in range(first, first + count)]
+                )
+        finally:
+            stop.set()
+            sender.join()
+        if failures:
+            raise failures[0]
+        return self._commands(), self._latencies
 
-
-def _answered(client: ExchangeClient) -> float:
-    reply = client.next_reply()
-    if isinstance(reply, Fault):
-        raise as_error(reply)
-    return monotonic()
+    def _send_when_due(self, began: float, stop: threading.Event) -> None:
+        while self._sent < self._turns and not stop.is_set():
+            due = min(self._turns, int((monotonic() - began) * self._rate) + 1) - self._sent
+            if due > 0:
+                self._send(min(due, len(self._frames)))
+            stop.wait(max(0.0, began + self._sent / self._rate - monotonic()))

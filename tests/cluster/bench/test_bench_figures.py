@@ -1,8 +1,9 @@
 """Percentiles by rank, a histogram by powers of two, ratios only where both results have the mode."""
 
 import pytest
+from msgspec.structs import replace
 
-from p2pcli.cluster.bench.figures import Result, figures, ratios
+from p2pcli.cluster.bench.figures import Figures, Ratios, Result, figures, ratios
 
 
 def test_percentiles_are_ranks_of_the_latencies_in_any_order():
@@ -21,10 +22,27 @@ def test_the_histogram_counts_every_frame_once_below_a_power_of_two():
     assert found.histogram == {"1": 1, "512": 1, "1024": 1, "131072": 1}
 
 
-def test_ratios_are_now_by_before_for_modes_that_both_have():
-    def result(*modes: tuple[str, float, float]) -> Result:
-        measured = [figures(mode, int(rate), 1.0, [p50 / 1e6]) for mode, rate, p50 in modes]
-        return Result("BTC/USD", 3, 1, 200.0, measured, {}, {})
+def test_the_slowest_node_is_the_one_with_the_longest_lag():
+    found = figures("open", 1, 1.0, [0.1])
+    assert found.slowest_node == 0
+    assert replace(found, lag_ms={"client1": 1.0, "client2": 9.0}).slowest_node == 9
 
-    now, before = result(("closed", 300, 50), ("open", 1, 1)), result(("closed", 100, 100), ("batched", 1, 1))
-    assert ratios(now, before) == [("closed", pytest.approx(3), pytest.approx(0.5))]
+
+def result(*modes: Figures) -> Result:
+    return Result(["BTC/USD"], 3, 1, "sqlite", True, 100, 256, 0, 200.0, 300.0, list(modes), {})
+
+
+def of(mode: str, rate: int, p50: float, **cpu: float) -> Figures:
+    return replace(figures(mode, rate, 1.0, [p50 / 1e6]), cpu_us=cpu)
+
+
+def test_ratios_are_now_by_before_for_modes_that_both_have():
+    now = result(of("closed", 300, 50, client1=20, bench=10), of("open", 1, 1))
+    before = result(of("closed", 100, 100, client1=50, bench=10), of("batched", 1, 1))
+    (found,) = ratios(now, before)
+    assert found == Ratios("closed", *map(pytest.approx, (3, 0.5, 0.5, 0.5)))
+
+
+def test_a_processor_time_that_is_not_known_has_no_ratio():
+    (found,) = ratios(result(of("open", 1, 1, bench=5)), result(of("open", 1, 1)))
+    assert found.cpu == 0
