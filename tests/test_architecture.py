@@ -174,6 +174,7 @@ STARRED: dict[str, str] = {
     "cluster.down": "clock",
     "cluster.exchange_client": "processes disk",
     "cluster.folder": "disk",
+    "cluster.joining": "threads",
     "cluster.logs": "disk clock",
     "cluster.ports": "sockets",
     "cluster.probe": "sockets clock",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from time import sleep
 from typing import TYPE_CHECKING
 
+from p2pcli.cli.reach import strangers
 from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.folder import ClusterNotRunning, not_running
@@ -23,14 +24,26 @@ WATCH_S = 1.0
 def cluster_status(invocation: "Invocation") -> ClusterStatus:
     """Return the cluster as it is now; one that was stopped in order has all its processes stopped.
 
-    Raises ``ClusterNotRunning`` when there never was one.
+    On a machine without a supervisor these are the nodes that the registry knows. Raises
+    ``ClusterNotRunning`` when there never was a cluster.
     """
+    folder = invocation.folder
     try:
-        with Control(invocation.folder) as control:
+        with Control(folder) as control:
             report = control.report()
     except ClusterNotRunning:
-        return status_of(_stopped(invocation), {}, monotonic())
-    return status_of(report, node_answers(invocation, report), monotonic())
+        joined = folder.joined()
+        others = joined_answers(invocation, None) if joined is not None else {}
+        if joined is None or not others:
+            return status_of(_stopped(invocation), {}, monotonic())
+        report = ClusterReport(folder.name, ClusterState.READY, joined.log.partition(":")[0], 0)
+        return status_of(report, {}, monotonic(), others)
+    return _status(invocation, report)
+
+
+def _status(invocation: "Invocation", report: ClusterReport) -> ClusterStatus:
+    answers, others = node_answers(invocation, report), joined_answers(invocation, report)
+    return status_of(report, answers, monotonic(), others)
 
 
 def watched_status(invocation: "Invocation", control: Control) -> Iterator[ClusterStatus]:
@@ -40,7 +53,7 @@ def watched_status(invocation: "Invocation", control: Control) -> Iterator[Clust
             report = control.report()
         except ClusterNotRunning:
             return
-        yield status_of(report, node_answers(invocation, report), monotonic())
+        yield _status(invocation, report)
         sleep(WATCH_S)
 
 
@@ -61,9 +74,24 @@ def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, N
     return answers
 
 
+def joined_answers(invocation: "Invocation", report: ClusterReport | None) -> dict[str, NodeStatus]:
+    """Return what nodes say that this machine's supervisor does not run, by address."""
+    answers = {}
+    for name, client in strangers(invocation, report, NODE_ANSWER_S).clients.items():
+        try:
+            answers[client.address] = client.status()
+        except P2pxError as error:
+            invocation.tell(f"{name}: {error.message}")
+        finally:
+            client.close()
+    return dict(sorted(answers.items(), key=lambda item: item[1].name))
+
+
 def _stopped(invocation: "Invocation") -> ClusterReport:
     folder = invocation.folder
     plan = folder.plan()
+    if plan is None and (joined := folder.joined()) is not None:
+        return ClusterReport(folder.name, ClusterState.STOPPED, joined.log.partition(":")[0], 0)
     if plan is None:
         raise not_running(folder.name)
     children = tuple(ChildReport(name, kind, State.STOPPED) for name, kind in plan.kinds.items())

@@ -1,4 +1,4 @@
-"""``p2px node join``: one more node for a cluster on this machine, in the foreground."""
+"""``p2px node join``: one more node for a cluster, of this machine or another, in the foreground."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,13 +11,15 @@ from p2pcli.cli.foreground import serve
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
 from p2pcli.cluster.briefing import node_plan
-from p2pcli.cluster.folder import not_running
+from p2pcli.cluster.folder import ClusterFolder, FolderLock, not_running
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.errors import BadInput, Conflict, P2pxError
+from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name
 from p2pcli.registry.client import RegistryClient
 
 MAX_NAME = 64
+IS_THERE_S = 2.0  # how long a node of the same name has to answer
 
 
 class NameTaken(Conflict):
@@ -26,52 +28,162 @@ class NameTaken(Conflict):
     code = "name_taken"
 
 
+class NoCredentials(BadInput):
+    """Nothing on this machine proves that it belongs to the cluster."""
+
+    code = "no_credentials"
+
+
 @click.command(
     "join",
     cls=Verb,
-    examples=("p2px node join", "p2px node join --name bob", "p2px --name test node join --name bob"),
+    examples=(
+        "p2px node join",
+        "p2px node join --name bob",
+        "p2px node join --cluster-file cluster.yaml --name bob --host 10.0.0.2",
+    ),
+)
+@click.option(
+    "--cluster-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Settings of a cluster whose first machine is another; p2px cluster init writes them.",
 )
 @click.option("--name", "node", metavar="NAME", help="Its name; the next free clientN when left out.")
+@click.option("--host", metavar="HOST", help="Address of this machine that it listens on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Its RPC port; any free one when 0.")
 @click.option(
     "--registry",
     "members",
     multiple=True,
     metavar="HOST:PORT",
-    help="HTTP address of a registry member; the cluster's own when left out.",
+    help="HTTP address of a registry member of this machine to announce at.",
 )
 @click.pass_obj
-def join(invocation: Invocation, node: str | None, port: int, members: Sequence[str]) -> None:
-    """Run one more node of a cluster on this machine until Ctrl-C.
+def join(
+    invocation: Invocation,
+    cluster_file: str | None,
+    node: str | None,
+    host: str | None,
+    port: int,
+    members: Sequence[str],
+) -> None:
+    """Run one more node of a cluster until Ctrl-C or SIGTERM.
 
-    It shares the cluster's log, announces itself at the registry, and serves like any other. The
-    supervisor does not know it: nothing restarts it.
+    It reads the cluster's log, announces itself at the registry, and serves like any other. The supervisor
+    does not know it: nothing restarts it. On another machine --cluster-file says where the cluster is, and
+    a registry member of that machine runs with the node.
     """
+    if node is not None:
+        _check_name(node)
+    if cluster_file is None:
+        _join_here(invocation, node, host, port, members)
+    else:
+        invocation.config_file = cluster_file
+        _join_from_afar(invocation, node, host, port, members)
+
+
+def _join_here(
+    invocation: Invocation, node: str | None, host: str | None, port: int, members: Sequence[str]
+) -> None:
     folder = invocation.folder
     plan = folder.plan()
     if plan is None:
         raise not_running(folder.name)
+    if node in plan.kinds:
+        raise NameTaken(
+            f"cluster {plan.name} has a process {node} already", hint=f"p2px cluster start {node} starts it"
+        )
     registry = tuple(members) or plan.registry
-    name = _checked(plan, node) if node else _free_name(invocation, plan, registry)
-    joined = node_plan(msgspec.structs.replace(plan, nodes=(*plan.nodes, NodeSlot(name, port))), folder, name)
+    name = node or _free_name(invocation, plan, registry)
+    wanted = msgspec.structs.replace(plan, nodes=(*plan.nodes, NodeSlot(name, port)), host=host or plan.host)
+    joined = node_plan(wanted, folder, name)
     joined = msgspec.structs.replace(
         joined, node=msgspec.structs.replace(joined.node, registry=list(registry))
     )
-    invocation.screen.note(f"node {name} joins cluster {folder.name}")
-    serve(invocation.screen, import_module(plan.node_program).run, joined)
+    with _OnlyOne(folder, name):
+        invocation.screen.note(f"node {name} joins cluster {folder.name}")
+        serve(invocation.screen, import_module(plan.node_program).run, joined)
 
 
-def _checked(plan: ClusterPlan, name: str) -> str:
-    if name in plan.kinds:
-        raise NameTaken(
-            f"cluster {plan.name} has a process {name} already", hint=f"p2px cluster start {name} starts it"
+def _join_from_afar(
+    invocation: Invocation, node: str | None, host: str | None, port: int, members: Sequence[str]
+) -> None:
+    from p2pcli import logging as output
+    from p2pcli.cluster import joining
+    from p2pcli.cluster.planning import plan_cluster
+
+    config, folder = invocation.config, invocation.folder
+    if folder.plan() is not None:
+        raise Conflict(
+            f"cluster {folder.name} was begun on this machine, in {folder.path}",
+            hint="p2px node join without --cluster-file runs one more node of it here",
         )
+    host = host or joining.host_towards(config)
+    if not folder.secret_path.exists():
+        raise NoCredentials(
+            f"this machine has no credentials of cluster {folder.name}",
+            hint=f"copy {folder.secret_path} from a machine of the cluster",
+        )
+    folder.prepare()
+    registry = (*members, *config.registry.grapes)
+    before = folder.joined()
+    name = node or (before.name if before else _free_name(invocation, plan_cluster(config), registry))
+    with _OnlyOne(folder, name):
+        plan = joining.joining(config, folder, NodeSlot(name, port), host, members)
+        _check_unused(invocation, name, registry)
+        folder.keep_joined(joining.remembered(config, plan))
+        with output.configure(
+            name, folder.logs, config.logging.level, console=True, color=invocation.color or "auto"
+        ):
+            invocation.screen.note(f"node {name} joins cluster {folder.name} from {host}")
+            serve(invocation.screen, joining.run, plan)
+            invocation.screen.note(f"node {name} has left")
+
+
+class _OnlyOne:
+    """The right to be the node of that name in this folder. A context manager. Raises ``NameTaken``."""
+
+    def __init__(self, folder: ClusterFolder, name: str) -> None:
+        self._lock = FolderLock(folder.nodes / f"{name}.lock")
+        self._name = name
+
+    def __enter__(self) -> None:
+        if not self._lock.take():
+            raise NameTaken(f"node {self._name} runs on this machine already", hint="choose another --name")
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+def _check_name(name: str) -> None:
     if len(name) > MAX_NAME or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
         raise BadInput(
             f"node name {name[:MAX_NAME]!a} is not 1 to {MAX_NAME} letters, digits, dots, - and _",
             hint="p2px node join --name bob",
         )
-    return name
+
+
+def _check_unused(invocation: Invocation, name: str, registry: Sequence[str]) -> None:
+    """Raise ``NameTaken`` when a node of that name answers somewhere. An old announcement is no node."""
+    cluster, credentials = invocation.folder.name, invocation.folder.credentials()
+    try:
+        with RegistryClient(list(registry), timeout=invocation.config.registry.request_timeout) as client:
+            found = client.lookup(node_service_name(cluster, name))
+    except P2pxError as error:  # none is reachable yet: two of one name stop each other in the log
+        invocation.screen.note(f"note: {error.message}")
+        return
+    for host, port in found:
+        try:
+            with ExchangeClient(host, port, credentials, timeout=IS_THERE_S) as other:
+                is_it = (other.cluster, other.node) == (cluster, name)
+        except P2pxError as error:
+            invocation.tell(f"{host}:{port}: {error.message}")
+            continue
+        if is_it:
+            raise NameTaken(
+                f"cluster {cluster} has a node {name} already, at {host}:{port}", hint="choose another --name"
+            )
 
 
 def _free_name(invocation: Invocation, plan: ClusterPlan, registry: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ when it does not lead to the node is the registry asked, which costs an import a
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from p2pcli.cli.words import did_you_mean, listed
 from p2pcli.errors import Conflict, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
@@ -69,6 +71,41 @@ def addresses(invocation: "Invocation") -> list[tuple[str, int]]:
     return found
 
 
+class Strangers(msgspec.Struct, frozen=True):
+    """The nodes that this machine's supervisor does not run: joined here, or on other machines."""
+
+    clients: dict[str, ExchangeClient]  # by name; whoever asked closes them
+    problems: list[str]  # why one that is announced cannot be asked
+
+
+def strangers(invocation: "Invocation", report: "ClusterReport | None", timeout: float) -> Strangers:
+    """Connect to every announced node that the report does not list.
+
+    An announcement outlives its node by up to 160 s, so nobody at an address is no problem; an address
+    that takes calls and does not answer is one.
+    """
+    folder, credentials = invocation.folder, invocation.folder.credentials()
+    names = set(node_names(report))
+    known = {child.addresses.get("rpc") for child in report.nodes} if report else set()
+    found = Strangers({}, [])
+    for address in _announced(invocation, report, ""):
+        if address in known:
+            continue
+        host, _, port = address.rpartition(":")
+        try:
+            client = ExchangeClient(host, int(port), credentials, timeout=timeout)
+        except TimedOut as error:
+            found.problems.append(f"a node that is announced at {address}: {error.message}")
+        except (NotRunning, Conflict) as error:
+            invocation.tell(f"{address}: {error.message}")
+        else:
+            if client.cluster == folder.name and client.node not in names | set(found.clients):
+                found.clients[client.node] = client
+            else:
+                client.close()
+    return found
+
+
 def node_names(report: "ClusterReport | None") -> list[str]:
     """Return the names of the nodes that the supervisor runs."""
     return [child.name for child in report.nodes] if report else []
@@ -110,11 +147,16 @@ def _announced(invocation: "Invocation", report: "ClusterReport | None", wanted:
 
 
 def registry_addresses(invocation: "Invocation", report: "ClusterReport | None") -> list[str]:
-    """Return the HTTP addresses of the cluster's registry: external Grapes, or its own members."""
+    """Return the HTTP addresses of the cluster's registry: external Grapes, or members here or elsewhere."""
     members = report.members if report else []
     found = [child.addresses["http"] for child in members if "http" in child.addresses]
-    plan = None if found else invocation.folder.plan()
-    return found + list(plan.registry if plan else invocation.config.registry.grapes)
+    folder = invocation.folder
+    if (plan := None if found else folder.plan()) is not None:
+        return list(plan.registry)
+    joined = None if found else folder.joined()
+    return list(
+        dict.fromkeys((*found, *(joined.registry if joined else ()), *invocation.config.registry.grapes))
+    )
 
 
 def _nobody(
@@ -124,9 +166,15 @@ def _nobody(
     from p2pcli.cluster.report import State
 
     cluster, names = invocation.folder.name, node_names(report)
-    if not failures or all(isinstance(error, NotRunning) for error in failures):
+    is_elsewhere = report is None and bool(registry_addresses(invocation, report))
+    if not is_elsewhere and (not failures or all(isinstance(error, NotRunning) for error in failures)):
         with Control(invocation.folder):  # raises ClusterNotRunning when there is no supervisor either
             pass
+    if wanted and wanted not in names:
+        others = strangers(invocation, report, FIRST_TRY_S).clients
+        for client in others.values():
+            client.close()
+        names = [*names, *others]
     if wanted and wanted not in names:
         return NoSuchNode(
             f"cluster {cluster} has no node {wanted[:60]!a}; its nodes are {listed(names)}",

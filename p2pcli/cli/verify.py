@@ -3,7 +3,7 @@
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.reach import NodeDown, reach
+from p2pcli.cli.reach import NodeDown, reach, registry_addresses, strangers
 from p2pcli.cli.render.agreement import agreement_lines, compare
 from p2pcli.cli.verbs import Verb
 from p2pcli.cluster.folder import not_running
@@ -23,22 +23,29 @@ def verify(invocation: Invocation) -> int:
     sequence; one that cannot be asked is a problem too.
     """
     report = invocation.folder.report()
-    if report is None:
+    if report is None and not registry_addresses(invocation, report):
         raise not_running(invocation.folder.name)
     clients: dict[str, ExchangeClient] = {}
     problems: list[str] = []
     try:
-        for name in (child.name for child in report.nodes if child.state is not State.STOPPED):
+        for child in report.nodes if report else ():
+            if child.state is State.STOPPED:
+                continue
             try:
-                clients[name] = reach(invocation, name)
+                clients[child.name] = reach(invocation, child.name)
             except (NotRunning, TimedOut) as error:
-                problems.append(f"{name}: {error.message}")
+                problems.append(f"{child.name}: {error.message}")
+        others = strangers(invocation, report, invocation.config.client.timeout)
+        clients |= others.clients
+        problems += others.problems
         if not clients:
             raise NodeDown("no node answers: " + "; ".join(problems), hint="p2px cluster status")
         markets: dict[str, dict[str, tuple[int, str]]] = {}
+        hosts = _hosts(clients, problems)
         for symbol in next(iter(clients.values())).instruments:
-            markets[symbol], silent = _read_together(clients, symbol)
-            problems += silent
+            hosting = {name: clients[name] for name, hosted in hosts.items() if symbol in hosted}
+            markets[symbol], silent = _read_together(hosting, symbol)
+            problems += silent if hosting else [f"{symbol}: no node that can be asked hosts it"]
     finally:
         for client in clients.values():
             client.close()
@@ -49,6 +56,17 @@ def verify(invocation: Invocation) -> int:
     else:
         screen.document(result)
     return 0 if result.ok else 1
+
+
+def _hosts(clients: dict[str, ExchangeClient], problems: list[str]) -> dict[str, set[str]]:
+    """Return the markets that each node hosts; a node that does not say is one more problem."""
+    hosts = {}
+    for name, client in clients.items():
+        try:
+            hosts[name] = {market.symbol for market in client.status().markets}
+        except P2pxError as error:
+            problems.append(f"{name}: {error.message}")
+    return hosts
 
 
 def _read_together(

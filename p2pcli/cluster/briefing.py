@@ -68,5 +68,5 @@ def member_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "MemberP
         http_port=slot.http_port,
         dht_port=slot.dht_port,
         host=plan.host,
-        bootstrap=tuple(f"{plan.host}:{member.dht_port}" for member in plan.members),
+        bootstrap=(*(f"{plan.host}:{member.dht_port}" for member in plan.members), *plan.ring),
     )

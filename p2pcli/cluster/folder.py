@@ -7,6 +7,7 @@
       plan.json            names, ports, markets (plan.py)      state.json   last report (report.py)
       secret               64 hex digits, mode 0600             logs/        one file a process
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
+      joined.json          on a machine that joined: where the others are (joined.py)
 
 Locks decide who lives, never a pid in a file: the kernel drops a lock with its process, also after
 kill -9, and no later process inherits it by having the same number.
@@ -20,6 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
+from p2pcli.cluster.joined import Joined
 from p2pcli.cluster.plan import PLAN_VERSION, ClusterPlan
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.errors import BadInput, Conflict, NotRunning
@@ -35,15 +37,16 @@ _OURS = (
     "control",
     "plan.json",
     "state.json",
+    "joined.json",
     "secret",
     "supervisor.out",
 )
 _TEMPORARY = re.compile(
-    r"(secret|plan\.json|state\.json)(\.[0-9a-f]+)?\.new"
+    r"(secret|plan\.json|state\.json|joined\.json)(\.[0-9a-f]+)?\.new"
 )  # being written, or left by a kill
 _LOCKS = ("children.lock", "lock")  # deleted last, so that nobody moves in meanwhile
 
-_File = TypeVar("_File", ClusterPlan, ClusterReport)
+_File = TypeVar("_File", ClusterPlan, ClusterReport, Joined)
 
 
 class BadClusterName(BadInput):
@@ -83,6 +86,7 @@ class ClusterFolder:
         self.children_lock_path = self.path / "children.lock"
         self.plan_path = self.path / "plan.json"
         self.state_path = self.path / "state.json"
+        self.joined_path = self.path / "joined.json"
         self.secret_path = self.path / "secret"
         self.output_path = self.path / "supervisor.out"  # what the supervisor prints before it logs
         self.logs = self.path / "logs"
@@ -152,6 +156,14 @@ class ClusterFolder:
     def keep_report(self, report: ClusterReport) -> None:
         """Replace the state file at once. Readers see the old or the new one. Raises ``FolderUnusable``."""
         self._replace(self.state_path, msgspec.json.encode(report), durable=False)
+
+    def joined(self) -> Joined | None:
+        """Return what this machine keeps of a cluster it joined, None when it never did."""
+        return self._read(self.joined_path, Joined)
+
+    def keep_joined(self, joined: Joined) -> None:
+        """Replace it, durably and at once. Raises ``FolderUnusable``."""
+        self._replace(self.joined_path, msgspec.json.encode(joined), durable=True)
 
     def forget_report(self) -> None:
         """Remove the state file: nothing runs any more."""

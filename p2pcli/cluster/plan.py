@@ -45,6 +45,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     durable: bool = True
     ephemeral: bool = False  # everything is deleted at `down`
     grapes: tuple[str, ...] = ()  # registries outside the cluster
+    ring: tuple[str, ...] = ()  # DHT addresses of members on other machines
     free_ports: bool = True  # another port when the wanted one is taken; False: that is an error
     announce_s: float = 20.0
     exchange_name: str = "p2px:exchange"  # announced for Grenache callers

@@ -44,6 +44,7 @@ def plan_cluster(
         durable=config.log.durable and not ephemeral,
         ephemeral=ephemeral,
         grapes=config.registry.grapes,
+        ring=config.registry.ring,
         free_ports=config.registry.free_ports,
         announce_s=config.registry.announce_interval,
         exchange_name=config.registry.exchange_name,

@@ -3,12 +3,13 @@
 The field names are a contract with programs; fields may be added, never renamed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from p2pcli.cluster.report import ChildReport, ClusterReport, ClusterState
-from p2pcli.market.views import NodeStatus
+from p2pcli.market.views import MarketStatus, NodeStatus
 
 
 class StatusOfNode(msgspec.Struct, frozen=True):
@@ -58,13 +59,25 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     supervisor: StatusOfSupervisor
 
 
-def status_of(report: ClusterReport, answers: Mapping[str, NodeStatus], now: float) -> ClusterStatus:
+JOINED = "joined"  # the state of a node that runs without this machine's supervisor
+
+
+def status_of(
+    report: ClusterReport,
+    answers: Mapping[str, NodeStatus],
+    now: float,
+    joined: Mapping[str, NodeStatus] | None = None,
+) -> ClusterStatus:
     """Return the status of a running cluster at ``now`` on the monotonic clock.
 
-    ``answers`` holds what each node that answered said. A cluster is ready when every process that is
-    wanted runs, every running node answered, and each of its markets serves.
+    ``answers`` holds what each node that answered said, ``joined`` what nodes said that the supervisor does
+    not run, by address. A cluster is ready when every process that is wanted runs, every running node
+    answered, and each of its markets serves.
     """
+    others = dict(joined or {})
     is_ready = report.state is ClusterState.READY
+    if any(market.problem for answer in others.values() for market in answer.markets):
+        is_ready = False
     for child in report.nodes:
         answer = answers.get(child.name)
         if child.addresses and (answer is None or any(market.problem for market in answer.markets)):
@@ -75,7 +88,10 @@ def status_of(report: ClusterReport, answers: Mapping[str, NodeStatus], now: flo
         report.cluster,
         state,
         report.log,
-        [_node(child, answers.get(child.name), now) for child in report.nodes],
+        [
+            *(_node(child, answers.get(child.name), now) for child in report.nodes),
+            *(_joined(address, answer) for address, answer in others.items()),
+        ],
         [_member(child, now) for child in report.members],
         StatusOfSupervisor(report.supervisor),
     )
@@ -87,20 +103,39 @@ def status_of_stopped(cluster: str, log: str) -> ClusterStatus:
 
 
 def _node(child: ChildReport, answer: NodeStatus | None, now: float) -> StatusOfNode:
-    markets = answer.markets if answer is not None else []
+    return _with_markets(
+        answer.markets if answer is not None else [],
+        name=child.name,
+        state=child.state.value,
+        pid=child.pid,
+        rpc=child.addresses.get("rpc", ""),
+        restarts=child.restarts,
+        uptime_s=round(child.uptime_s(now), 3),
+        last_error=child.last_error,
+    )
+
+
+def _joined(address: str, answer: NodeStatus) -> StatusOfNode:
+    return _with_markets(
+        answer.markets,
+        name=answer.name,
+        state=JOINED,
+        pid=answer.pid,
+        rpc=address,
+        restarts=0,
+        uptime_s=round(answer.uptime_s, 3),
+        last_error="",
+    )
+
+
+def _with_markets(markets: Sequence[MarketStatus], **process: Any) -> StatusOfNode:
     return StatusOfNode(
-        child.name,
-        child.state.value,
-        child.pid,
-        child.addresses.get("rpc", ""),
-        {market.symbol: market.sequence for market in markets},
-        {market.symbol: market.digest.hex() for market in markets},
-        sum(market.open_orders for market in markets),
-        sum(market.trades for market in markets),
-        child.restarts,
-        round(child.uptime_s(now), 3),
-        child.last_error,
-        {market.symbol: market.problem for market in markets if market.problem},
+        sequence={market.symbol: market.sequence for market in markets},
+        digest={market.symbol: market.digest.hex() for market in markets},
+        open_orders=sum(market.open_orders for market in markets),
+        trades=sum(market.trades for market in markets),
+        problems={market.symbol: market.problem for market in markets if market.problem},
+        **process,
     )
 
 

@@ -158,6 +158,14 @@ class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True):
             ListOf(ADDRESS, 16), "", "Registry URLs: HTTP APIs of Grapes outside the cluster to announce at."
         ),
     ]
+    ring: Annotated[
+        tuple[str, ...],
+        Setting(
+            ListOf(ADDRESS, 16),
+            "",
+            "DHT addresses (UDP) of members on other machines, to form one ring with.",
+        ),
+    ]
     exchange_name: Annotated[
         str, Setting(SERVICE, "p2px:exchange", "Service that the nodes announce for Grenache callers.")
     ]

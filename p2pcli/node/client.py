@@ -68,6 +68,7 @@ class ExchangeClient:
         except msgspec.MsgspecError as error:
             self.connection.release()
             raise BadHandshake(f"{host}:{port} greets in a way unknown here: {error}") from error
+        self.address = f"{host}:{port}"
         self.node: str = introduction.node
         self.cluster: str = introduction.cluster
         self.owner: str = owner or introduction.node
