@@ -33,7 +33,10 @@ FIRST_STEPS = (
 cluster = Group(
     "cluster",
     help="Start, watch and stop the processes of a cluster.",
-    rooms={"logs": ("p2pcli.cli.logs", "logs", "Show what the processes wrote about themselves.")},
+    rooms={
+        "init": ("p2pcli.cli.cluster_init", "init", "Make the certificates for nodes that others can reach."),
+        "logs": ("p2pcli.cli.logs", "logs", "Show what the processes wrote about themselves."),
+    },
 )
 
 
@@ -50,6 +53,7 @@ cluster = Group(
 @click.option(
     "--market", "markets", multiple=True, metavar="BASE/QUOTE", help="A market to trade; repeat for more."
 )
+@click.option("--host", metavar="ADDRESS", help="Address to listen at; others than loopback need TLS.")
 @click.option("--log", metavar="URL", help="Where the shared log is: sqlite, or etcd://HOST:PORT,...")
 @click.option("--grape", "grapes", multiple=True, metavar="URL", help="A registry that is there already.")
 @click.option("--ephemeral", is_flag=True, help="A throw-away cluster: no fsync, deleted when it stops.")
@@ -63,6 +67,7 @@ def up(
     nodes: int | None,
     file: str | None,
     markets: Sequence[str],
+    host: str | None,
     log: str | None,
     grapes: Sequence[str],
     ephemeral: bool,
@@ -80,6 +85,7 @@ def up(
     config = invocation.config_with(
         {
             "cluster.nodes": nodes,
+            "cluster.host": host,
             "markets": tuple(markets),
             "log.url": log,
             "registry.grapes": tuple(

@@ -55,6 +55,10 @@ class Invocation:
     @cached_property
     def folder(self) -> "ClusterFolder":
         """The folder of the cluster that is meant."""
+        return self.folder_of(self.config)
+
+    def folder_of(self, config: "Config") -> "ClusterFolder":
+        """Return the folder of the cluster that these settings mean."""
         from p2pcli.cluster.folder import ClusterFolder
 
-        return ClusterFolder(self.config.home, self.config.cluster.name)
+        return ClusterFolder(config.home, config.cluster.name)

@@ -43,12 +43,15 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         requests_per_minute=plan.requests_per_minute,
         slow_s=plan.performance_threshold_s,
         metrics_port=plan.metrics_port_of(name),
+        metrics_host=plan.metrics_host,
+        tls=str(folder.tls) if folder.authority() else "",
     )
     return GatewayPlan(
         node,
         shared_folder=str(folder.data),
         exchange_name=plan.exchange_name,
         trades_name=plan.trades_name,
+        host=plan.grenache_host,
     )
 
 

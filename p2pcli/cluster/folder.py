@@ -8,6 +8,7 @@
       secret               64 hex digits, mode 0600             logs/        one file a process
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
       joined.json          on a machine that joined: where the others are (joined.py)
+      tls/                 the cluster's certificates, where it has any (node/tls_folder.py)
 
 Locks decide who lives, never a pid in a file: the kernel drops a lock with its process, also after
 kill -9, and no later process inherits it by having the same number.
@@ -40,6 +41,7 @@ _OURS = (
     "joined.json",
     "secret",
     "supervisor.out",
+    "tls",
 )
 _TEMPORARY = re.compile(
     r"(secret|plan\.json|state\.json|joined\.json)(\.[0-9a-f]+)?\.new"
@@ -93,6 +95,7 @@ class ClusterFolder:
         self.data = self.path / "data"
         self.nodes = self.path / "nodes"
         self.registry = self.path / "registry"
+        self.tls = self.path / "tls"
 
     def exists(self) -> bool:
         """Return whether a cluster has ever been here."""
@@ -127,7 +130,16 @@ class ClusterFolder:
 
     def credentials(self) -> Credentials:
         """Return what the cluster's operator proves itself with. Raises ``ClusterNotRunning``."""
-        return Credentials(self.secret())
+        return Credentials(self.secret(), self.authority())
+
+    def authority(self) -> str:
+        """Return the certificate of the cluster's CA (PEM); "" when it speaks plain TCP."""
+        try:
+            return (self.tls / "ca.pem").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError) as error:
+            raise FolderUnusable(f"cannot read the CA certificate in {self.tls}: {error}") from error
 
     def plan(self) -> ClusterPlan | None:
         """Return the plan kept here, None when there is none. Raises ``BadPlanFile``."""

@@ -61,6 +61,8 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 0  # of one client at one node; 0: no limit
     performance_threshold_s: float = 0.1  # a slower operation is logged; 0: none is
     metrics_port: int = 0  # of client1, client2 has the next; 0: no metrics
+    metrics_host: str = "127.0.0.1"
+    grenache_host: str = "127.0.0.1"  # where Grenache callers, who prove nothing, are let in
     environment: str = ""
     log_level: str = "info"
     logs: str = ""  # folder of the log files; "": logs/ in the cluster's folder
@@ -80,7 +82,8 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def registry(self) -> tuple[str, ...]:
         """Return the HTTP addresses of every registry a node may ask."""
-        return tuple(f"{self.host}:{member.http_port}" for member in self.members) + self.grapes
+        own = (f"{self.host}:{member.http_port}" for member in self.members)
+        return tuple(dict.fromkeys((*own, *self.grapes)))  # a cluster file lists them as others see them
 
     def metrics_port_of(self, name: str) -> int | None:
         """Return the port of a node's metrics, which follows its number; None: it has none."""

@@ -60,6 +60,8 @@ def plan_cluster(
         requests_per_minute=config.node.requests_per_minute,
         performance_threshold_s=config.node.performance_threshold,
         metrics_port=config.node.metrics_port,
+        metrics_host=config.node.metrics_host,
+        grenache_host=config.node.grenache_host,
         environment=config.cluster.environment,
         log_level=config.logging.level,
         logs="" if config.logging.folder is None else str(config.logging.folder),

@@ -24,7 +24,8 @@ from p2pcli.cluster.planning import PlanConflict, differences, plan_cluster
 from p2pcli.cluster.report import ClusterReport, ClusterState, Failure, State
 from p2pcli.cluster.requests import Refused, as_error
 from p2pcli.config import Config
-from p2pcli.errors import P2pxError, TimedOut
+from p2pcli.errors import Conflict, P2pxError, TimedOut
+from p2pcli.rpc.exposure import check_protected
 
 POLL_S = 0.02
 END_S = 20.0  # how long the processes of a start that is given up may take to end
@@ -52,6 +53,12 @@ class StartTimedOut(TimedOut):
     code = "start_timed_out"
 
 
+class OtherAuthority(Conflict):
+    """The settings are those of a cluster with another CA than the one here."""
+
+    code = "other_authority"
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """A cluster that runs now."""
@@ -75,6 +82,7 @@ def up(
     ``StartFailed``, ``StartTimedOut``, ``PlanConflict``, ``FolderUnusable`` or another ``P2pxError``.
     """
     folder = ClusterFolder(config.home, config.cluster.name)
+    _check_authority(folder, config.cluster.ca)
     return bring_up(
         folder, lambda former: plan_cluster(config, former, ephemeral=ephemeral), timeout, on_progress
     )
@@ -158,6 +166,7 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
     Returns when its control socket listens. Raises what keeps it from that: ``FolderUnusable``,
     ``PortTaken``, ``StartFailed``.
     """
+    check_protected(f"cluster {folder.name}", plan.host, has_tls=bool(folder.authority()))
     folder.prepare()
     with folder.output_path.open("ab") as output:
         process = subprocess.Popen(
@@ -184,6 +193,16 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
             raise as_error(refused, birth.REFUSALS)
         case None:
             raise StartFailed(_sudden_end(folder))
+
+
+def _check_authority(folder: ClusterFolder, wanted: str) -> None:
+    """Raise ``OtherAuthority`` unless the CA that the settings name, if any, is the folder's own."""
+    if wanted and wanted != folder.authority():
+        has = "has another CA" if folder.authority() else "has no CA"
+        raise OtherAuthority(
+            f"the settings name a CA (cluster.ca), and cluster {folder.name} on this machine {has}",
+            hint="a machine joins with p2px node join; p2px cluster init begins a cluster of its own",
+        )
 
 
 def _timed_out(folder: ClusterFolder, last: ClusterReport | None, timeout: float) -> StartTimedOut:

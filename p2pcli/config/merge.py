@@ -52,7 +52,7 @@ def _written(tree: Tree) -> str:
     """Return a value as it would be written on one line."""
     match tree:
         case Text(text):
-            return text
+            return " ".join(text.split()) if "\n" in text else text
         case Sequence(items):
             return ", ".join(_written(item) for item in items)
         case _:

@@ -12,6 +12,7 @@ import msgspec
 
 from p2pcli.config.values import (
     ADDRESS,
+    CERTIFICATE,
     FLAG,
     FOLDER,
     HOST,
@@ -62,6 +63,14 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[
         str,
         Setting(HOST, "127.0.0.1", "Address that nodes and registry members listen on; loopback by default."),
+    ]
+    ca: Annotated[
+        str,
+        Setting(
+            CERTIFICATE,
+            "",
+            "Certificate of the cluster's CA, as `p2px cluster init` writes it; empty: the folder's own.",
+        ),
     ]
     environment: Annotated[
         str, Setting(NAME, "development", "Environment name, a field of every log record.")
@@ -209,6 +218,18 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             whole(0, 65535),
             "0",
             "Prometheus port of the first node, the next node has the next; 0: no metrics.",
+        ),
+    ]
+    metrics_host: Annotated[
+        str,
+        Setting(HOST, "127.0.0.1", "Address that metrics are served at; who reaches it may read them."),
+    ]
+    grenache_host: Annotated[
+        str,
+        Setting(
+            HOST,
+            "127.0.0.1",
+            "Address that Grenache callers are served at; they prove nothing, so who reaches it may trade.",
         ),
     ]
 

@@ -25,6 +25,8 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?", re.ASCII)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}", re.ASCII)
 _SERVICE = re.compile(r"\S{1,64}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{100,3900}={0,2}", re.ASCII)
+_PEM_BEGIN, _PEM_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -199,6 +201,21 @@ def _log_url(text: str) -> str | None:
     return None
 
 
+def _certificate(text: str) -> str | None:
+    """Return a PEM certificate as OpenSSL wants it, however its lines were broken."""
+    if not text:
+        return text
+    words = text.removeprefix(_PEM_BEGIN).removesuffix(_PEM_END)
+    body = "".join(words.split())
+    if len(text) - len(words) != len(_PEM_BEGIN) + len(_PEM_END) or not _BASE64.fullmatch(body):
+        return None
+    lines = (body[start : start + 64] for start in range(0, len(body), 64))
+    return "\n".join((_PEM_BEGIN, *lines, _PEM_END, ""))
+
+
+CERTIFICATE: Kind[str] = Kind(
+    "a PEM certificate (-----BEGIN CERTIFICATE----- ...), or nothing", lambda text: _certificate(text.strip())
+)
 HOST: Kind[str] = Kind("an IPv4 address or a host name", _host)
 ADDRESS: Kind[str] = Kind("HOST:PORT like 127.0.0.1:30001", _address)
 LOG_URL: Kind[str] = Kind("sqlite, sqlite:///FOLDER or etcd://HOST:PORT,...", _log_url)

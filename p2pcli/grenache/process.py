@@ -15,6 +15,7 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import Discovery
 from p2pcli.node.plan import NodePlan
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.exposure import is_loopback
 
 JOIN_S = 5.0
 
@@ -29,6 +30,7 @@ class GatewayPlan(msgspec.Struct, frozen=True):
     port: int = 0  # of the Grenache HTTP server; 0: a free one
     exchange_name: str = "p2px:exchange"  # announced for callers
     trades_name: str = "p2px:trades"  # looked up for services that want every trade
+    host: str = "127.0.0.1"  # where callers are let in: they prove nothing
 
 
 def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
@@ -48,18 +50,9 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
         def connect() -> ExchangeClient:
             return ExchangeClient(host, port, credentials, owner=OWNER)
 
-        gateway = Gateway(host, plan.port, connect)
+        gateway = Gateway(plan.host, plan.port, connect)
         start("grenache", gateway.run, gateway.stop)
         if plan.node.registry:
-            announcer = Discovery(
-                RegistryClient(plan.node.registry, plan.node.registry_timeout_s),
-                [plan.exchange_name],
-                gateway.port,
-                plan.node.announce_s,
-                lambda found: None,
-            )
-            announcer.announce()
-            start("announce", announcer.run, announcer.stop)
             broadcast = Broadcast(
                 connect,
                 plan.node.registry,
@@ -69,8 +62,19 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
                 plan.node.breaker_reset_s,
             )
             start("broadcast", broadcast.run, broadcast.stop)
-        logger.info("serving Grenache calls on %s:%d", host, gateway.port)
-        ready({**addresses, "grenache": f"{host}:{gateway.port}"})
+        # What only this machine reaches is not announced to others, who would be told the node's address.
+        if plan.node.registry and (is_loopback(host) or not is_loopback(plan.host)):
+            announcer = Discovery(
+                RegistryClient(plan.node.registry, plan.node.registry_timeout_s),
+                [plan.exchange_name],
+                gateway.port,
+                plan.node.announce_s,
+                lambda found: None,
+            )
+            announcer.announce()
+            start("announce", announcer.run, announcer.stop)
+        logger.info("serving Grenache calls on %s:%d", plan.host, gateway.port)
+        ready({**addresses, "grenache": f"{plan.host}:{gateway.port}"})
 
     try:
         node.run(plan.node, serving, stop)

@@ -30,3 +30,5 @@ class NodePlan(msgspec.Struct, frozen=True):
     requests_per_minute: int = 0  # of one owner; 0: no limit
     slow_s: float = 0.1  # a commit or read that takes longer is logged with its timings; 0: none is
     metrics_port: int | None = None  # of /metrics and /health; 0: a free one, None: there are none
+    metrics_host: str = "127.0.0.1"
+    tls: str = ""  # folder of the cluster's certificates; "": plain TCP, and then only on loopback

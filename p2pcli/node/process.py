@@ -7,9 +7,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from p2pcli import __version__
-from p2pcli.clock import monotonic
+from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import BadInput, NotRunning, P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import NodeStatus
@@ -21,9 +22,14 @@ from p2pcli.node.metrics import NodeReading, render
 from p2pcli.node.metrics_http import MetricsDoor
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.server import Server
+from p2pcli.node.tls_folder import TlsFolder
 from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.credentials import Credentials
+from p2pcli.rpc.exposure import check_protected, hosts_of
 from p2pcli.rpc.tcp import Listener
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 JOIN_S = 5.0
 SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
@@ -79,6 +85,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     sys.setswitchinterval(SWITCH_S)
     threads = Threads(stop)
     credentials = credentials_of(plan)
+    context = context_of(plan, credentials)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
     try:
@@ -86,7 +93,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
             markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
             market.recover(lambda symbol: fetch_snapshot(plan, credentials, symbol))
-        _serve(plan, credentials, listener, markets, threads, ready, stop)
+        _serve(plan, credentials, context, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:
@@ -98,6 +105,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
 def _serve(
     plan: NodePlan,
     credentials: Credentials,
+    context: "SSLContext | None",
     listener: Listener,
     markets: list[HostedMarket],
     threads: Threads,
@@ -105,7 +113,7 @@ def _serve(
     stop: threading.Event,
 ) -> None:
     began = monotonic()
-    me: Address = (plan.host, listener.port)
+    mine = {(host, listener.port) for host in hosts_of(plan.name, plan.host)}
     distribution = Distribution(
         plan.name,
         plan.cluster,
@@ -117,8 +125,8 @@ def _serve(
     )
 
     def found(addresses: set[Address]) -> None:
-        distribution.keep(addresses - {me})
-        distribution.add(addresses - {me})
+        distribution.keep(addresses - mine)
+        distribution.add(addresses - mine)
 
     server = Server(
         listener,
@@ -127,11 +135,12 @@ def _serve(
         credentials,
         markets,
         lambda: _status(plan, began, markets, distribution, door),
-        lambda host, port: distribution.add({(host, port)} - {me}),
+        lambda host, port: distribution.add({(host, port)} - mine),
         distribution.reset,
         plan.connections,
         plan.requests_per_minute,
         plan.slow_s,
+        context,
     )
     door = _metrics_door(plan, server, markets, distribution)
     for market in markets:
@@ -149,7 +158,7 @@ def _serve(
     # What lives now lives for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    logger.info("serving on %s:%d", *me)
+    logger.info("serving on %s:%d", plan.host, listener.port)
     ready({"rpc": f"{plan.host}:{listener.port}"} | ({"metrics": door.address} if door is not None else {}))
     stop.wait()
     logger.info("stopping")
@@ -209,7 +218,7 @@ def _metrics_door(
     def problem() -> str:
         return "; ".join(status.problem for status in server.describe().markets if status.problem)
 
-    return MetricsDoor(plan.host, plan.metrics_port, page, problem)
+    return MetricsDoor(plan.metrics_host, plan.metrics_port, page, problem)
 
 
 def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:
@@ -236,8 +245,23 @@ def fetch_snapshot(plan: NodePlan, credentials: Credentials, symbol: str) -> byt
 
 
 def credentials_of(plan: NodePlan) -> Credentials:
-    """Return what a node of this plan proves itself with. Raises ``BadSecretFile``."""
-    return Credentials(read_secret(Path(plan.secret_path)))
+    """Return what a node of this plan proves itself with. Raises ``BadSecretFile``, ``BadKeyFile``."""
+    ca = TlsFolder(Path(plan.tls)).authority() if plan.tls else ""
+    return Credentials(read_secret(Path(plan.secret_path)), ca)
+
+
+def context_of(plan: NodePlan, credentials: Credentials) -> "SSLContext | None":
+    """Return what the node shows its callers, with a certificate that is good now; None without a CA.
+
+    Raises ``Unprotected`` when others than this machine could reach a node without TLS.
+    """
+    check_protected(f"node {plan.name}", plan.host, has_tls=bool(credentials.ca))
+    if not credentials.ca:
+        return None
+    from p2pcli.rpc.tls import node_context  # most nodes live on loopback and never need it
+
+    hosts = hosts_of(plan.name, plan.host)
+    return node_context(str(TlsFolder(Path(plan.tls)).issued(plan.name, hosts, now_ns() // 10**9)))
 
 
 def read_secret(path: Path) -> bytes:

@@ -4,7 +4,7 @@ import logging
 import resource
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError, harmless
@@ -46,11 +46,14 @@ from p2pcli.node.requests import (
     fault,
     view,
 )
-from p2pcli.rpc.auth import ROLE_PEER, Away, Hello
+from p2pcli.rpc.auth import BUSY, ROLE_PEER, Away, Hello
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.handshake import welcome
 from p2pcli.rpc.tcp import Connection, Listener
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
@@ -78,6 +81,7 @@ class Server:
         connections: int,
         requests_per_minute: int = 0,
         slow_s: float = 0.0,
+        context: "SSLContext | None" = None,
     ) -> None:
         self._listener = listener
         self._name = name
@@ -88,6 +92,7 @@ class Server:
         self._found_peer = found_peer
         self.reset_breaker = reset_breaker
         self.slow_s = slow_s
+        self._context = context
         self._allowances = Allowances(requests_per_minute)
         self._limit = min(connections, callers_that_fit())
         self._greeting = encode(Greeting(name, cluster, [market.instrument for market in markets]))
@@ -130,7 +135,7 @@ class Server:
                 connection.close()
 
     def _turn_away(self, connection: Connection) -> None:
-        away = Away("busy", f"node {self._name} has {self._limit} connections, its limit")
+        away = Away(BUSY, f"node {self._name} has {self._limit} connections, its limit")
         try:
             connection.send(framed(encode(away)))
         except P2pxError:
@@ -139,7 +144,9 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            hello = welcome(connection, self._credentials, self._name, self._cluster, self._greeting)
+            hello = welcome(
+                connection, self._credentials, self._name, self._cluster, self._greeting, self._context
+            )
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
             session = Session(self, connection, hello)

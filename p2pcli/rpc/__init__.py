@@ -4,6 +4,8 @@
 ``auth``     who may talk: a mutual HMAC-SHA256 handshake with the cluster's secret
 ``credentials``  what each side holds, and the keys derived from it
 ``breaker``  when to leave a failing peer alone (pybreaker underneath)
+``tls``      TLS 1.3 as a transform of bytes;  ``certificates``  the cluster's CA and what it signs
+``exposure`` who can reach an address: without TLS nobody but this machine may
 ``tcp``      sockets: a listener, and a connection that sends and receives payloads
 ``handshake``  both ends of a conversation's beginning: a dialler, a greeter
 

@@ -13,12 +13,13 @@ import hmac
 
 import msgspec
 
-from p2pcli.errors import Conflict
+from p2pcli.errors import Conflict, harmless
 from p2pcli.rpc.credentials import Credentials, derived
 
 VERSION = 3  # 1 took an owner's name on trust, 2 answered each request in a frame of its own
 NONCE_BYTES = 32
 SECRET_BYTES = 32
+MAX_SAID = 400  # characters of a node's words that are repeated
 MAX_NAME = 64  # characters of a node, owner or cluster name
 
 ROLE_OPERATOR = 1  # holds the cluster's secret, and may act for any owner
@@ -41,6 +42,12 @@ class TurnedAway(Conflict):
     """The node refused the conversation and said why."""
 
     code = "turned_away"
+
+
+class OtherTls(Conflict):
+    """One side speaks TLS and the other does not."""
+
+    code = "other_tls"
 
 
 class BadHandshake(Conflict):
@@ -88,6 +95,8 @@ class Away(msgspec.Struct, frozen=True, array_like=True, tag="away"):
     code: str
     message: str
 
+
+BUSY = "busy"  # code of an ``Away`` that says: not now
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -141,6 +150,18 @@ def check_challenge(key: bytes, hello: Hello, challenge: Challenge, where: str) 
 def is_proven(key: bytes, hello: Hello, challenge: Challenge, proof: Proof) -> bool:
     """Say whether the caller holds the key. Constant time in the proof."""
     return hmac.compare_digest(caller_proof(key, hello, challenge), proof.proof)
+
+
+def turned_away(away: Away, where: str) -> Conflict:
+    """Return what a caller is told when a node will not talk."""
+    said = harmless(away.message[:MAX_SAID])
+    if away.code == OtherTls.code:
+        return OtherTls(
+            f"{where}: {said}",
+            hint="the CA certificate is missing here: use the cluster file that p2px cluster init wrote",
+        )
+    kind = OtherVersion if away.code == OtherVersion.code else TurnedAway
+    return kind(f"{where} turned the call away: {said}")
 
 
 def _proof(key: bytes, label: str, fields: list[object]) -> bytes:

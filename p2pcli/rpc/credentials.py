@@ -18,6 +18,7 @@ class Credentials(msgspec.Struct, frozen=True):
     """What one side of a connection holds."""
 
     secret: bytes  # of the cluster
+    ca: str = ""  # certificate (PEM) of the cluster's CA, which its nodes must show; "": plain TCP
 
     def __repr__(self) -> str:
         return "Credentials(...)"  # never in a log or a traceback

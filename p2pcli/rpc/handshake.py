@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -10,9 +10,13 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.rpc import auth
 from p2pcli.rpc.credentials import Credentials
-from p2pcli.rpc.frame import framed
+from p2pcli.rpc.frame import MAX_FRAME_BEFORE_AUTH, FrameDecoder, FrameTooLarge, framed
 from p2pcli.rpc.tcp import CALLER_TICK_S, Connection, ConnectionLost, NoAnswer, PeerUnreachable
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+TLS_BEGINS = 0x16  # first byte of a TLS caller: a handshake record (RFC 8446); a p2px frame begins with 0x00
 HANDSHAKE_S = 5.0  # a stranger's whole greeting
 
 _Message = TypeVar("_Message")
@@ -25,14 +29,21 @@ _verdict = msgspec.msgpack.Decoder(auth.Welcome | auth.Away)
 
 
 def welcome(
-    connection: Connection, credentials: Credentials, node: str, cluster: str, greeting: bytes
+    connection: Connection,
+    credentials: Credentials,
+    node: str,
+    cluster: str,
+    greeting: bytes,
+    context: "SSLContext | None" = None,
 ) -> auth.Hello:
     """Carry out the node's side of the handshake and return the caller's greeting.
 
-    Raises ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
+    With ``context`` (see ``tls``) everything goes through TLS, and nothing else is taken. Raises
+    ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
     """
     deadline = monotonic() + HANDSHAKE_S
     try:
+        _enter(connection, context, deadline)
         hello = _decoded(_hello, connection.receive_one(deadline))
         auth.check_hello(hello)
         nonce = secrets.token_bytes(auth.NONCE_BYTES)
@@ -54,6 +65,21 @@ def welcome(
     return hello
 
 
+def _enter(connection: Connection, context: "SSLContext | None", deadline: float) -> None:
+    """Begin TLS, or make sure that the caller does not; a caller of the other kind is told in its own way."""
+    speaks_tls = connection.first_byte(deadline) == TLS_BEGINS
+    if speaks_tls == (context is not None):
+        if context is not None:
+            from p2pcli.rpc.tls import Tls
+
+            connection.begin_tls(Tls(context, connection.address, None), deadline)
+        return
+    connection.skip(deadline)  # unread bytes would make the kernel drop what we say next
+    raise auth.OtherTls(
+        "this node speaks plain TCP and no TLS" if speaks_tls else "this node speaks TLS and nothing else"
+    )
+
+
 def dial(
     host: str,
     port: int,
@@ -68,7 +94,8 @@ def dial(
     """Connect and carry out the caller's side of the handshake.
 
     Returns the connection, the node's proven introduction and its greeting. ``timeout`` seconds for
-    all of it. Raises ``PeerUnreachable``, ``NoAnswer``, ``WrongSecret``, ``TurnedAway``.
+    all of it. With a CA in ``credentials`` through TLS. Raises ``PeerUnreachable``, ``NoAnswer``,
+    ``WrongSecret``, ``TurnedAway``, ``OtherTls``, ``CertificateRefused`` and other kinds of ``Conflict``.
     """
     deadline = monotonic() + timeout
     where = f"{host}:{port}"
@@ -81,25 +108,46 @@ def dial(
     try:
         sock.settimeout(None)
         connection = Connection(sock)
+        if credentials.ca:
+            _begin_tls(connection, credentials.ca, host, where, deadline)
         hello = auth.Hello(
             auth.VERSION, secrets.token_bytes(auth.NONCE_BYTES), owner, role, caller, caller_port
         )
         connection.send_blocking(framed(_encoder.encode(hello)))
         challenge = _decoded(_challenge, connection.receive_one(deadline))
         if isinstance(challenge, auth.Away):
-            raise auth.TurnedAway(f"{where} turned the call away: {challenge.message}")
+            raise auth.turned_away(challenge, where)
         key = auth.proving_key(credentials, hello)
         auth.check_challenge(key, hello, challenge, where)
         proof = auth.Proof(auth.caller_proof(key, hello, challenge))
         connection.send_blocking(framed(_encoder.encode(proof)))
         verdict = _decoded(_verdict, connection.receive_one(deadline))
         if isinstance(verdict, auth.Away):
-            raise auth.TurnedAway(f"{where} turned the call away: {verdict.message}")
+            raise auth.turned_away(verdict, where)
     except BaseException:
         sock.close()
         raise
     connection.settle(CALLER_TICK_S)
     return connection, challenge, bytes(verdict.greeting)
+
+
+def _begin_tls(connection: Connection, ca: str, host: str, where: str, deadline: float) -> None:
+    from p2pcli.rpc.tls import NotTls, Tls, caller_context
+
+    try:
+        connection.begin_tls(Tls(caller_context(ca), where, host), deadline)
+    except NotTls as error:
+        away = _away_in(error.said)
+        # A node that is full says so before it knows who calls.
+        raise auth.turned_away(away, where) if away and away.code == auth.BUSY else error from None
+
+
+def _away_in(said: bytes) -> auth.Away | None:
+    try:
+        payloads = FrameDecoder(MAX_FRAME_BEFORE_AUTH).feed(said)
+        return msgspec.msgpack.decode(payloads[0], type=auth.Away) if payloads else None
+    except (FrameTooLarge, msgspec.MsgspecError):
+        return None
 
 
 def _decoded(decoder: "msgspec.msgpack.Decoder[_Message]", payload: bytes) -> _Message:

@@ -1,7 +1,8 @@
 """TCP sockets: a listener, and a connection that carries payloads. Nothing is decided here.
 
 Sockets stay blocking; the kernel's own timeouts (SO_RCVTIMEO, SO_SNDTIMEO) wake them, which saves the
-extra poll() that ``settimeout`` puts before every recv.
+extra poll() that ``settimeout`` puts before every recv. TLS, where there is any, is a transform of the
+bytes (``tls``): nothing here waits for it.
 """
 
 import errno
@@ -10,11 +11,15 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import Conflict, NotRunning, TimedOut
 from p2pcli.rpc import auth
 from p2pcli.rpc.frame import MAX_FRAME, MAX_FRAME_BEFORE_AUTH, FrameDecoder
+
+if TYPE_CHECKING:
+    from p2pcli.rpc.tls import Tls
 
 RECEIVE_BYTES = 256 << 10
 FRAME_S = 10.0  # a frame that has begun must be complete by then, or its thread is wanted elsewhere
@@ -68,6 +73,8 @@ class Connection:
         self._room = threading.Condition(self._send_lock)
         self._writing = False
         self._closed = False
+        self._tls: Tls | None = None
+        self._early: list[bytes] = []  # payloads that came in one piece with the end of the TLS handshake
         host, port = sock.getpeername()[:2]
         self.address = f"{host}:{port}"
         _tune(sock)
@@ -95,6 +102,8 @@ class Connection:
             if not data:
                 return
             last = monotonic()
+            if self._tls is not None:
+                data = self._opened(self._tls, data)
             if not decoder.is_mid_frame:
                 began = last
             payloads = decoder.feed(data)
@@ -114,20 +123,38 @@ class Connection:
         Raises ``NoAnswer`` at ``deadline`` (monotonic), at most a tick late, and ``ConnectionLost`` when
         the other side closes.
         """
+        if self._early:
+            payloads, self._early = self._early, []
+            return payloads
         while True:
-            try:
-                data = self._sock.recv(RECEIVE_BYTES)
-            except (BlockingIOError, InterruptedError):
-                data = None
-            except OSError as error:
-                raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
-            if data:
-                if payloads := self._decoder.feed(data):
-                    return payloads
-            elif data is not None:
-                raise ConnectionLost(f"{self.address} closed the connection")
+            data = self._arrived(deadline)
+            if self._tls is not None:
+                data = self._opened(self._tls, data)
+            if payloads := self._decoder.feed(data):
+                return payloads
             if monotonic() >= deadline:
                 raise NoAnswer(f"{self.address} did not answer in time")
+
+    def _opened(self, tls: "Tls", data: bytes) -> bytes:
+        try:
+            return tls.open(data)
+        except OSError as error:
+            raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+
+    def _arrived(self, deadline: float, flags: int = 0) -> bytes:
+        """Return the next bytes on the socket, as ``receive_some``."""
+        while True:
+            try:
+                data = self._sock.recv(RECEIVE_BYTES, flags)
+            except (BlockingIOError, InterruptedError):
+                if monotonic() >= deadline:
+                    raise NoAnswer(f"{self.address} did not answer in time") from None
+                continue
+            except OSError as error:
+                raise ConnectionLost(f"connection to {self.address} broke: {error.strerror}") from error
+            if not data:
+                raise ConnectionLost(f"{self.address} closed the connection")
+            return data
 
     def receive_one(self, deadline: float) -> bytes:
         """Return the next payload, which must be the only one on its way. For conversations by turns."""
@@ -135,6 +162,35 @@ class Connection:
         if len(payloads) > 1:
             raise auth.BadHandshake(f"{self.address} speaks out of turn")
         return payloads[0]
+
+    def first_byte(self, deadline: float) -> int:
+        """Return the first byte that the other side sends, and leave it there. Raises as ``receive_some``."""
+        return self._arrived(deadline, socket.MSG_PEEK)[0]
+
+    def skip(self, deadline: float) -> None:
+        """Take what has arrived and forget it. Raises as ``receive_some``."""
+        self._arrived(deadline)
+
+    def begin_tls(self, tls: "Tls", deadline: float) -> None:
+        """Carry out the TLS handshake; whatever is sent and received after it is sealed.
+
+        Raises what ``Tls.shake`` raises, after telling the other side, and as ``receive_some``.
+        """
+        data = b""
+        try:
+            while True:
+                records, is_over = tls.shake(data)
+                if records:
+                    self.send_blocking(records)
+                if is_over:
+                    break
+                data = self._arrived(deadline)
+            self._early = self._decoder.feed(self._opened(tls, b""))
+        except Conflict:
+            if records := tls.parting():
+                self.send_blocking(records)
+            raise
+        self._tls = tls
 
     def settle(self, tick_s: float = TICK_S) -> None:
         """Leave the handshake behind: full-size frames, and waits that look at deadlines every tick."""
@@ -148,10 +204,12 @@ class Connection:
         with self._send_lock:
             if self._closed:
                 raise ConnectionLost(f"connection to {self.address} is closed")
-            if self._writing:
-                self._store(frames)
-                return
             try:
+                if self._tls is not None:
+                    frames = self._tls.seal(frames)
+                if self._writing:
+                    self._store(frames)
+                    return
                 sent = self._sock.send(frames, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 sent = 0
@@ -165,9 +223,11 @@ class Connection:
     def send_blocking(self, frames: bytes) -> None:
         """Send framed bytes and wait until the kernel has them all. Raises ``ConnectionLost``.
 
-        For a thread that has nothing else to do, such as a peer's sender or a client.
+        For a thread that has nothing else to do, such as a peer's sender or a client; one at a time.
         """
         try:
+            if self._tls is not None:
+                frames = self._tls.seal(frames)
             self._sock.sendall(frames)
         except BlockingIOError:
             raise ConnectionLost(f"{self.address} took nothing for {SEND_S:g} s") from None

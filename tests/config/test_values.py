@@ -55,6 +55,25 @@ def test_a_whole_number_keeps_to_its_limits() -> None:
             kind.read(text)
 
 
+def test_a_certificate_keeps_its_meaning_however_its_lines_were_broken() -> None:
+    body = "MIIBeTCCAR+gAwIBAgIU" * 20
+    whole = "\n".join(["-----BEGIN CERTIFICATE-----", *(body[at : at + 64] for at in range(0, 400, 64)), ""])
+    whole += "-----END CERTIFICATE-----\n"
+    read = values.CERTIFICATE.read
+    assert read(whole) == read(whole.replace("\n", " ")) == read(whole.replace("\n", "")) == whole
+    assert read("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nothing", "-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY----- MIIB -----END PRIVATE KEY-----",
+     f"-----BEGIN CERTIFICATE-----{'?' * 200}-----END CERTIFICATE-----"],
+)  # fmt: skip
+def test_other_text_is_no_certificate(text: str) -> None:
+    with pytest.raises(BadValue, match=r"^expected a PEM certificate"):
+        values.CERTIFICATE.read(text)
+
+
 @given(st.integers(0, 10**12 - 1), st.integers(0, 10**8 - 1))
 def test_a_decimal_stays_the_text_it_was(whole: int, fraction: int) -> None:
     text = f"{whole}.{fraction:08d}"

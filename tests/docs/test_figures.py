@@ -9,7 +9,7 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.node import attest, desk, requests, server
 from p2pcli.registry import door, lookup, queries, remembered
 from p2pcli.registry.process import MemberPlan
-from p2pcli.rpc import auth, frame, handshake, tcp
+from p2pcli.rpc import auth, certificates, frame, handshake, tcp
 
 from .examples import ROOT
 
@@ -29,6 +29,9 @@ FIGURES = {
         f"carries 1 to {requests.MAX_COMMANDS_IN_FRAME:,} commands in at most"
         f" {requests.MAX_COMMAND_BYTES_IN_FRAME // KIB} KiB",
         f"makes a read wait, up to {server.AT_LEAST_S:g} s",
+    ),
+    "security.md": (
+        f"when less than {certificates.RENEW_DAYS} of its {certificates.NODE_DAYS} days are left",
     ),
     "guarantees.md": (
         f"of up to {desk.MAX_OWNERS:,} owners",

@@ -1,0 +1,62 @@
+"""The cluster file: what other machines and clients must know of a cluster, as ordinary settings. Pure.
+
+It holds no secret. ``p2px cluster up -f FILE`` and ``--config FILE`` read it like any p2px.yaml.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from p2pcli.config import Config, Row
+from p2pcli.rpc.exposure import ANY
+
+_PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./:%-]*", re.ASCII)
+
+_HEAD = """\
+# Cluster {name}, for its other machines and its clients. Nothing in here is secret.
+# Written by `p2px cluster init`; read with `p2px cluster up -f FILE` and `--config FILE`.
+"""
+
+
+def cluster_file(config: Config, authority: str, addresses: Sequence[str]) -> str:
+    """Return the YAML text. ``addresses`` are this machine's, for a cluster that listens at all of them."""
+    cluster, registry = config.cluster, config.registry
+    host = next(iter(addresses), cluster.host) if cluster.host == ANY else cluster.host
+    grapes = registry.grapes or tuple(f"{host}:{port}" for port in registry.http_ports[: registry.members])
+    lines = [
+        "cluster:",
+        f"  name: {_text(cluster.name)}",
+        f"  host: {_text(cluster.host)}",
+        "  ca: |",
+        *(f"    {line}" for line in authority.splitlines()),
+        "log:",
+        f"  url: {_text(config.log.url)}",
+        "registry:",
+        f"  members: {registry.members}",
+        f"  http_ports: {_list(registry.http_ports)}",
+        f"  dht_ports: {_list(registry.dht_ports)}",
+        "  free_ports: false",
+        f"  grapes: {_list(grapes)}",
+        *_markets(config.found),
+    ]
+    return _HEAD.format(name=cluster.name) + "\n".join(lines) + "\n"
+
+
+def _markets(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield each market with every rule: what another machine's defaults say must not matter."""
+    yield "markets:"
+    for row in rows:
+        parts = row.key.split(".")
+        if len(parts) == 3 and parts[0] == "markets":
+            dash = "-" if parts[2] == "symbol" else " "
+            yield f"  {dash} {parts[2]}: {_text(row.text)}"
+
+
+def _list(items: Sequence[object]) -> str:
+    return f"[{', '.join(_text(str(item)) for item in items)}]"
+
+
+def _text(text: str) -> str:
+    """Return a value as YAML; quoted unless it is plainly harmless."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
