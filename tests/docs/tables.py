@@ -54,7 +54,7 @@ def all_errors() -> list[type[P2pxError]]:
         rest += kind.__subclasses__()
     return sorted(
         (kind for kind in found if kind.__module__.startswith("p2pcli.")),
-        key=lambda kind: (kind.code, kind.__module__),
+        key=lambda kind: (kind.code, kind.__module__, kind.__name__),
     )
 
 
