@@ -259,7 +259,7 @@ def test_a_wrong_secret_is_refused_and_others_are_served(start_node):
 def test_garbage_after_the_handshake_ends_that_client_alone(start_node):
     node = start_node()
     with node.client() as good, node.client() as bad:
-        bad._connection.send(b"\x00\x00\x00\x02\xff\xff")
+        bad.connection.send(b"\x00\x00\x00\x02\xff\xff")
         with pytest.raises(P2pxError, match="not a request"):
             bad.status()
         assert good.submit(MARKET, [sell(1, 100)]).outcomes[0].order == 1
