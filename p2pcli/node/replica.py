@@ -1,8 +1,8 @@
 """The machine behind its lock: entries in, in sequence, from whoever has the next one.
 
 This is the only room that touches a market's machine. Entries come from the committer, from a peer's
-push and from the log; an entry that was applied before is passed over, and one that is too early
-is left to the log, which has everything.
+push and from the log. An entry that was applied before is passed over, and one that is too early waits for
+those before it; what never comes is read from the log, which has everything.
 """
 
 import logging
@@ -18,6 +18,7 @@ from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Checkpoint
 from p2pcli.node.attest import Attestations, StateDiffers
 from p2pcli.node.body import Body, decode_body
+from p2pcli.node.early import Early
 from p2pcli.node.machine import Applied, BrokenChain, Machine
 from p2pcli.node.metrics import Histogram
 from p2pcli.node.requests import NotCaughtUp, NotServing
@@ -54,6 +55,7 @@ class Replica:
         self.digest_due = threading.Event()  # the others compare soon: whoever tells it must not wait
         self._commands = 0  # applied since the last snapshot
         self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
+        self._early = Early()
         self._failure: Exception | None = None
 
     @property
@@ -83,17 +85,28 @@ class Replica:
         with self._lock:
             self._epoch = epoch
 
-    def offer(self, entries: Iterable[Entry]) -> bool:
-        """Apply what comes next and pass over what was applied. Says whether nothing was too early."""
+    def offer(self, entries: Iterable[Entry]) -> None:
+        """Apply what comes next, pass over what was applied, and keep what comes too early for its turn."""
         with self._lock:
             self.check()
-            machine = self._machine
+            machine, early = self._machine, self._early
             for entry in entries:
-                if entry.sequence > machine.sequence + 1:
-                    return False
                 if entry.sequence == machine.sequence + 1:
                     self._apply(entry, None)
-            return True
+                elif entry.sequence > machine.sequence + 1:
+                    early.keep(entry)
+            if early:
+                self._apply_early()
+
+    def _apply_early(self) -> None:
+        machine, early = self._machine, self._early
+        while entry := early.take(machine.sequence + 1):
+            try:
+                self._apply(entry, None)
+            except BrokenChain as error:
+                logger.warning("entry %d was pushed and is not the log's: %s", entry.sequence, error.message)
+                return
+        early.forget(machine.sequence)
 
     def catch_up(self, through: int) -> None:
         """Apply everything up to ``through`` from the log."""

@@ -220,11 +220,21 @@ class Connection:
                 self._writing = True
                 threading.Thread(target=self._write, name=f"write {self.address}", daemon=True).start()
 
+    @property
+    def is_behind(self) -> bool:
+        """Say whether something waits in the outbox."""
+        return self._writing
+
     def send_blocking(self, frames: bytes) -> None:
         """Send framed bytes and wait until the kernel has them all. Raises ``ConnectionLost``.
 
-        For a thread that has nothing else to do, such as a peer's sender or a client; one at a time.
+        For a thread that has nothing else to do, such as a peer's sender or a client; one at a time. What
+        ``send`` has put into the outbox goes first.
         """
+        if self._writing:
+            with self._room:
+                if not self._room.wait_for(lambda: not self._writing, SEND_S):
+                    raise ConnectionLost(f"{self.address} took nothing for {SEND_S:g} s")
         try:
             if self._tls is not None:
                 frames = self._tls.seal(frames)
@@ -248,6 +258,7 @@ class Connection:
                     self._writing = False
                     self._outbox.clear()
                     self._outbox_bytes = 0
+                    self._room.notify_all()
                     return
                 piece = self._outbox.popleft()
                 self._outbox_bytes -= len(piece)

@@ -36,7 +36,7 @@ def replica(log):
 
 
 def test_entries_in_sequence_are_applied(replica, log):
-    assert replica.offer(log.read(0, 10))
+    replica.offer(log.read(0, 10))
     assert replica.sequence == 5
 
 
@@ -47,12 +47,34 @@ def test_an_entry_that_was_applied_is_passed_over(replica, log):
     assert replica.sequence == 5
 
 
-def test_an_entry_that_is_too_early_is_left_to_the_log(replica, log):
-    entries = log.read(0, 10)
-    assert not replica.offer(entries[2:])
+def test_an_entry_that_is_too_early_waits_for_those_before_it(replica, log):
+    first, second, third, fourth, fifth = log.read(0, 10)
+    replica.offer([third, fifth])
     assert replica.sequence == 0
+    replica.offer([second])
+    replica.offer([first])
+    assert replica.sequence == 3
+    replica.offer([fourth])
+    assert replica.sequence == 5
+
+
+def test_what_never_comes_is_read_from_the_log(replica, log):
+    replica.offer(log.read(3, 10))
+    replica.catch_up(3)
+    assert replica.sequence == 5
+
+
+def test_an_early_entry_that_is_not_the_logs_is_dropped_when_its_turn_comes(replica, log, caplog):
+    first, second, third, *_ = log.read(0, 10)
+    forged = Entry(2, batch(9, producer="client3"), second.chain)
+    replica.offer([forged, third])
+    replica.offer([first])
+    assert replica.sequence == 1
+    assert "entry 2 was pushed and is not the log's" in caplog.text
     replica.catch_up(5)
     assert replica.sequence == 5
+    with replica.reading() as machine:
+        assert machine.chain == log.read(4, 1)[0].chain
 
 
 def test_catching_up_ends_where_it_is_told(replica):
