@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("property")
+
+
+@pytest.fixture(scope="session")
+def etcd_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One member of etcd for every test that needs no more; each takes its own prefix. It syncs nothing."""
+    from etcd_members import MISSING, EtcdMembers
+
+    if MISSING:
+        pytest.skip(MISSING)
+    folder = tmp_path_factory.mktemp("etcd")
+    with EtcdMembers(folder / "one", 1, "--unsafe-no-fsync") as members:
+        yield members.url
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

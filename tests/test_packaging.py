@@ -24,6 +24,8 @@ IMPORTED_AS = {
     "python-dotenv": "dotenv",
     "python-json-logger": "pythonjsonlogger",
     "PyYAML": "yaml",
+    "grpcio": "grpc",
+    "protobuf": "google",
 }
 PLUGIN = "pytest_plugin.py"  # only pytest imports it, so whoever does has pytest
 
@@ -47,8 +49,17 @@ def imported_by_the_package() -> set[str]:
 
 
 def test_everything_imported_is_declared() -> None:
-    names = {IMPORTED_AS.get(name, name) for name in declared("options", "install_requires")}
+    needed = declared("options", "install_requires") | declared("options.extras_require", "etcd")
+    names = {IMPORTED_AS.get(name, name) for name in needed}
     assert imported_by_the_package() <= names
+
+
+def test_what_an_extra_brings_is_imported_only_by_the_room_that_needs_it() -> None:
+    extra = {IMPORTED_AS.get(name, name) for name in declared("options.extras_require", "etcd")}
+    rooms = ("log/etcd_client.py", "log/etcd_messages.py")
+    for path in (ROOT / "p2pcli").rglob("*.py"):
+        found = {name for name in extra if re.search(rf"^\s*(from|import) {name}\b", path.read_text(), re.M)}
+        assert not found or str(path.relative_to(ROOT / "p2pcli")) in rooms, path
 
 
 def test_metadata_lives_in_one_file() -> None:

@@ -6,6 +6,8 @@ round, and both are started often and should be quick.
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan
 
@@ -57,6 +59,11 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
 
 def log_url(plan: ClusterPlan, folder: ClusterFolder) -> str:
     """Return where the cluster's log is, in full."""
+    if plan.engine == "etcd":
+        from p2pcli.node.engine import etcd_url
+
+        access = msgspec.structs.asdict(plan.log_access)
+        return etcd_url(plan.log_url, plan.name, plan.log_identity, **access)
     return f"sqlite://{folder.data}" if plan.log_url == "sqlite" else plan.log_url
 
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 
 from p2pcli.clock import monotonic
+from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.control import ANSWER_S, Control, StillChanging, SupervisorSilent
 from p2pcli.cluster.folder import BadPlanFile, ClusterFolder, ClusterNotRunning, FolderLock
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.cluster.requests import OtherSupervisor
-from p2pcli.errors import TimedOut
+from p2pcli.errors import P2pxError, TimedOut
 
 UNLOCK_S = 5.0  # from the end of the control connection, or SIGKILL, to the end of the last process
 POLL_S = 0.005
@@ -19,6 +20,12 @@ class StillHeld(TimedOut):
     """A process of the cluster does not end."""
 
     code = "still_held"
+
+
+class LogNotDeleted(P2pxError):
+    """A cluster was to be deleted, and its log is where nobody answers."""
+
+    code = "log_not_deleted"
 
 
 def down(
@@ -31,14 +38,18 @@ def down(
     """Stop every process of a cluster; return whether it was running.
 
     What has not ended after ``timeout`` seconds is killed. ``wipe`` deletes the cluster's folder afterwards,
-    as happens to an ephemeral cluster anyway. Raises ``StillHeld``, ``FolderUnusable``.
+    as happens to an ephemeral cluster anyway, and before that its log when that is elsewhere. Raises
+    ``StillHeld``, ``FolderUnusable``, ``LogNotDeleted``: then nothing is deleted.
     """
     was_running = _stop(folder, timeout, on_progress)
     if wipe or _is_ephemeral(folder):
         lock = FolderLock(folder.lock_path)
         if folder.path.exists() and _taken(lock, monotonic() + UNLOCK_S):
-            folder.wipe()
-            lock.release()
+            try:
+                _wipe_log(folder)
+                folder.wipe()
+            finally:
+                lock.release()
     return was_running
 
 
@@ -75,6 +86,24 @@ def _stop(folder: ClusterFolder, timeout: float, on_progress: Callable[[ClusterR
             pass  # it ended while we asked
     wait_until_unlocked(folder)
     return True
+
+
+def _wipe_log(folder: ClusterFolder) -> None:
+    try:
+        plan = folder.plan()
+    except BadPlanFile:
+        return  # where its log is nobody knows
+    if plan is None or plan.engine == "sqlite":
+        return
+    from p2pcli.node.engine import wipe_log
+
+    try:
+        wipe_log(log_url(plan, folder))
+    except P2pxError as error:
+        raise LogNotDeleted(
+            f"cluster {folder.name} is stopped but not deleted, its log is out of reach: {error.message}",
+            hint=f"repeat when etcd answers; or delete the folder {folder.path} and, later, the keys",
+        ) from error
 
 
 def _is_ephemeral(folder: ClusterFolder) -> bool:

@@ -32,6 +32,16 @@ class MemberSlot(msgspec.Struct, frozen=True):
     dht_port: int = 0
 
 
+class LogAccess(msgspec.Struct, frozen=True):
+    """What to show at the door of a log on etcd: paths of files and a name, "" where there is none."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    user: str = ""
+    password_file: str = ""
+
+
 class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One cluster: its processes and what they are told. Times in seconds, sizes in bytes."""
 
@@ -42,6 +52,8 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     markets: tuple[Instrument, ...]
     host: str = "127.0.0.1"
     log_url: str = "sqlite"  # "sqlite": in the cluster's folder
+    log_identity: str = ""  # tells clusters of one name on one etcd apart; made when the cluster is
+    log_access: LogAccess = LogAccess()
     durable: bool = True
     ephemeral: bool = False  # everything is deleted at `down`
     grapes: tuple[str, ...] = ()  # registries outside the cluster

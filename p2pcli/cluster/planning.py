@@ -4,9 +4,11 @@ A cluster that has run before keeps what others rely on: names, ports, the order
 markets (they are in the log), the kind of its log. The rest follows the configuration of each ``up``.
 """
 
+from pathlib import Path
+
 import msgspec
 
-from p2pcli.cluster.plan import ClusterPlan, MemberSlot, NodeSlot, with_node_count
+from p2pcli.cluster.plan import ClusterPlan, LogAccess, MemberSlot, NodeSlot, with_node_count
 from p2pcli.config import Config
 from p2pcli.errors import Conflict
 from p2pcli.market.instrument import Instrument
@@ -41,6 +43,8 @@ def plan_cluster(
         markets=_markets(config.markets, former),
         host=config.cluster.host,
         log_url=config.log.url,
+        log_identity=former.log_identity if former is not None else "",
+        log_access=_log_access(config),
         durable=config.log.durable and not ephemeral,
         ephemeral=ephemeral,
         grapes=config.registry.grapes,
@@ -71,6 +75,11 @@ def plan_cluster(
         stop_timeout=config.cluster.stop_timeout,
         health_check_s=config.cluster.health_check_interval,
     )
+    if ephemeral and plan.engine == "etcd":
+        raise PlanConflict(
+            "an ephemeral cluster keeps its log in its folder, the configuration says " + plan.log_url,
+            hint=f"p2px cluster up --name {name}-test, and later down --wipe, which deletes it from etcd too",
+        )
     if former is not None and plan.log_url != former.log_url:
         raise PlanConflict(
             f"cluster {name} keeps its log at {former.log_url}, the configuration says {plan.log_url}",
@@ -104,6 +113,15 @@ def _members(config: Config, former: ClusterPlan | None) -> tuple[MemberSlot, ..
             dht = dht if dht_is_chosen else had[name].dht_port
         members.append(MemberSlot(name, http, dht))
     return tuple(members)
+
+
+def _log_access(config: Config) -> LogAccess:
+    log = config.log
+    return LogAccess(_path(log.ca), _path(log.cert), _path(log.key), log.user, _path(log.password_file))
+
+
+def _path(path: Path | None) -> str:
+    return "" if path is None else str(path)
 
 
 def _at(ports: tuple[int, ...], index: int) -> int:

@@ -105,7 +105,7 @@ def bring_up(
                 raise StartFailed(_sudden_end(folder)) from None
             if monotonic() > deadline:
                 raise StartTimedOut(f"cluster {folder.name} was not ready in {timeout:g} s") from None
-            is_ours = launch(folder, wanted(folder.plan()), deadline)
+            is_ours = launch(folder, _identified(wanted(folder.plan())), deadline)
             if not is_ours:
                 time.sleep(POLL_S)  # whoever holds the lock opens its socket any moment now
             continue
@@ -116,6 +116,13 @@ def bring_up(
         if is_ours:
             raise StartFailed(_sudden_end(folder))
         # It was being stopped; now it is our turn.
+
+
+def _identified(plan: ClusterPlan) -> ClusterPlan:
+    """Return the plan with a name for its log that no other cluster has, where others may be."""
+    if plan.engine != "etcd" or plan.log_identity:
+        return plan
+    return msgspec.structs.replace(plan, log_identity=secrets.token_hex(8))
 
 
 def throw_away(home: ClusterFolder, purpose: str, planned: ClusterPlan, timeout: float) -> ClusterFolder:

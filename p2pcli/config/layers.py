@@ -19,7 +19,7 @@ from p2pcli.config.settings import (
     section_settings,
 )
 from p2pcli.config.tree import Sequence, Table, Text, Tree, described
-from p2pcli.config.values import FOLDER, BadValue, ListOf, shown
+from p2pcli.config.values import FILE, FOLDER, BadValue, ListOf, shown
 from p2pcli.errors import BadInput
 
 
@@ -70,7 +70,7 @@ class Layer(msgspec.Struct, frozen=True):
             value = kind.read(tree.text)
         except BadValue as error:
             self.refuse(key, tree, setting, error.message)
-        return self._folder(value) if kind is FOLDER else value
+        return self._folder(value) if kind in (FILE, FOLDER) else value
 
     def refuse(self, key: str, tree: Tree, setting: Setting, what: str) -> NoReturn:
         """Raise ``BadSetting`` about the value at ``tree``."""

@@ -13,6 +13,7 @@ import msgspec
 from p2pcli.config.values import (
     ADDRESS,
     CERTIFICATE,
+    FILE,
     FLAG,
     FOLDER,
     HOST,
@@ -120,9 +121,18 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(
             LOG_URL,
             "sqlite",
-            "Where the log is: sqlite (in the cluster's folder), sqlite:///FOLDER, etcd://...",
+            "Where the log is: sqlite (in the cluster's folder), sqlite:///FOLDER, or "
+            "etcd://HOST:PORT,HOST:PORT[/PREFIX] with etcd's members.",
         ),
     ]
+    ca: Annotated[
+        Path | None,
+        Setting(FILE, "", "etcd: file of the certificates that sign its members'; with it, TLS is spoken."),
+    ]
+    cert: Annotated[Path | None, Setting(FILE, "", "etcd: file of the certificate to show, for TLS.")]
+    key: Annotated[Path | None, Setting(FILE, "", "etcd: file of that certificate's key.")]
+    user: Annotated[str, Setting(or_empty(NAME), "", "etcd: user name; empty: none is asked for.")]
+    password_file: Annotated[Path | None, Setting(FILE, "", "etcd: file of that user's password, mode 0600.")]
     durable: Annotated[
         bool,
         Setting(

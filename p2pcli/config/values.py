@@ -27,6 +27,7 @@ _SYMBOL = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}", re.ASCII)
 _SERVICE = re.compile(r"\S{1,64}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{100,3900}={0,2}", re.ASCII)
 _PEM_BEGIN, _PEM_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -171,6 +172,7 @@ SERVICE: Kind[str] = Kind(
     lambda text: text if _SERVICE.fullmatch(text) and text.isprintable() else None,
 )
 FOLDER: Kind[str] = Kind("the path of a folder", lambda text: None if _CONTROL.search(text) else text)
+FILE: Kind[str] = Kind("the path of a file", lambda text: None if _CONTROL.search(text) else text)
 PORT = whole(1, 65535)
 
 
@@ -196,8 +198,10 @@ def _log_url(text: str) -> str | None:
     if text.startswith("sqlite:///"):
         return text if len(text) > len("sqlite:///") and not _CONTROL.search(text) else None
     if text.startswith("etcd://"):
-        addresses = text.removeprefix("etcd://").split(",")
-        return text if len(addresses) <= 9 and all(_address(address) for address in addresses) else None
+        members, slash, prefix = text.removeprefix("etcd://").partition("/")
+        addresses = members.split(",")
+        fits = len(set(addresses)) == len(addresses) <= 9 and all(_address(each) for each in addresses)
+        return text if fits and (not slash or _KEY_PREFIX.fullmatch(prefix)) else None
     return None
 
 
@@ -218,7 +222,10 @@ CERTIFICATE: Kind[str] = Kind(
 )
 HOST: Kind[str] = Kind("an IPv4 address or a host name", _host)
 ADDRESS: Kind[str] = Kind("HOST:PORT like 127.0.0.1:30001", _address)
-LOG_URL: Kind[str] = Kind("sqlite, sqlite:///FOLDER or etcd://HOST:PORT,...", _log_url)
+LOG_URL: Kind[str] = Kind(
+    "sqlite, sqlite:///FOLDER or etcd://HOST:PORT,HOST:PORT,...[/PREFIX] of 1 to 9 different members",
+    _log_url,
+)
 
 
 def _seconds(expected: str, fits: Callable[[float], bool] = lambda _: True) -> Kind[float]:

@@ -5,6 +5,7 @@ A *batch* is what one producer (a node) appends at once: opaque bytes under the 
 sequence and the chain hash it is an *entry*, the same for every reader for ever.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -62,6 +63,13 @@ class Ambiguous(TimedOut):
     code = "log_ambiguous"
 
 
+class Undecided(Ambiguous):
+    """The engine did not answer in time: the batch may be in, or come in later. The log object goes on:
+    repeat the same batch with it, before any other of this producer."""
+
+    code = "log_undecided"
+
+
 class Broken(P2pxError):
     """An earlier failure left this log object unsure of its files: close it, open it anew, read again."""
 
@@ -84,6 +92,12 @@ class Trimmed(NotFound):
         self.first = first
 
 
+class NotEmpty(Conflict):
+    """Entries can only be installed into a log that has none."""
+
+    code = "log_not_empty"
+
+
 class Corrupt(P2pxError):
     """The log is damaged from entry ``sequence`` on (0: the file as a whole). Stop; never skip it."""
 
@@ -98,8 +112,9 @@ class Log(Protocol):
     """A durable, totally ordered sequence of batches for one market.
 
     Sequences are 1, 2, 3 ... with no gap and never reused; an entry once readable never changes. Every
-    method may be called from several threads at once. After ``Ambiguous`` or ``Corrupt`` every later call
-    raises ``Broken``: close the log and open it anew.
+    method may be called from several threads at once. After ``Corrupt``, and ``Ambiguous`` unless it is
+    ``Undecided``, every later call raises ``Broken``: close the log and open it anew. An engine that is
+    elsewhere may raise ``Unavailable`` from any method but ``passed`` and ``close``; it goes on.
     """
 
     def append(self, batch: Batch, timeout: float) -> int:
@@ -134,6 +149,18 @@ class Log(Protocol):
 
     def trim(self, before: int) -> None:
         """Let entries below ``before`` go. May keep more; the last always stays: numbering never restarts."""
+        ...
+
+    def passed(self, entry: Entry) -> None:
+        """Take note of an entry that the reader has from elsewhere, so that reading on after it is quick."""
+        ...
+
+    def install(self, entries: Iterable[Entry]) -> None:
+        """Write entries, dense from any sequence on, as they are into this log, which must be empty.
+
+        Numbering goes on after the last of them. Nobody may append meanwhile. Raises NotEmpty, Corrupt (they
+        do not follow from one another) and like ``read``; then the log is of no use: remove it.
+        """
         ...
 
     def close(self) -> None:

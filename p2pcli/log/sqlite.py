@@ -21,16 +21,29 @@ What an error means for the batch is said in ``health``.
 
 import sqlite3
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain as chained
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from p2pcli.log.ballast import Ballast
 from p2pcli.log.chain import GENESIS, link
+from p2pcli.log.check import first_problem
 from p2pcli.log.doorbell import Doorbell
-from p2pcli.log.entry import CHAIN_BYTES, BadBatch, Batch, Entry, LogFull, Unavailable, check_batch
+from p2pcli.log.entry import (
+    CHAIN_BYTES,
+    BadBatch,
+    Batch,
+    Corrupt,
+    Entry,
+    LogFull,
+    NotEmpty,
+    Unavailable,
+    check_batch,
+)
 from p2pcli.log.flock import TwoDoors
 from p2pcli.log.folder import is_made, make_folder, mark_made, sync_folder
 from p2pcli.log.health import CLOSED, Health, is_full
@@ -48,6 +61,7 @@ _INSERT: Final = """
     WHERE coalesce((SELECT max(sequence) FROM batch), 0) = ?
     AND coalesce((SELECT chain FROM batch ORDER BY sequence DESC LIMIT 1), ?) = ?
 """
+_PLACE: Final = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)"
 _TAIL: Final = "SELECT sequence, chain FROM batch ORDER BY sequence DESC LIMIT 1"
 _FIND: Final = "SELECT sequence, body FROM batch WHERE producer = ? AND epoch = ? AND number = ?"
 _INDEXED: Final = "SELECT count(*) FROM batch INDEXED BY batch_key"
@@ -131,6 +145,18 @@ class SqliteLog:
         while self._doors.inside(partial(self._trim_some, before), self._timeout):
             pass
         self._ballast.restore()
+
+    def passed(self, entry: Entry) -> None:
+        """Do nothing: any entry is found by its number."""
+
+    def install(self, entries: Iterable[Entry]) -> None:
+        """Write entries as they are into this log, which must be empty: all of them, or none.
+
+        Other writers wait meanwhile. Raises NotEmpty, Corrupt, LogFull, Unavailable, Broken, Ambiguous.
+        """
+        self._health.check()
+        self._doors.inside(partial(self._install, iter(entries)), self._timeout)
+        self._bell.ring()
 
     def close(self) -> None:
         """Let go of files and locks; what still waits or reads in other threads raises Broken."""
@@ -221,6 +247,38 @@ class SqliteLog:
                 return following[0]
             self._find_tail()
         raise Unavailable(f"log {self._folder}: another program writes to log.db without taking the lock")
+
+    def _install(self, entries: Iterator[Entry]) -> None:
+        self._health.check()
+        self._find_tail()
+        first = next(entries, None)
+        if self._tail[0]:
+            raise NotEmpty(
+                f"log {self._folder}: expected one without entries to install into, found {self._tail[0]}",
+                hint="begin a new cluster with --name, or p2px cluster down --wipe",
+            )
+        if first is None:
+            return
+        after, chain = first.sequence - 1, GENESIS if first.sequence == 1 else None
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for entry in chained([first], entries):
+                problem = first_problem([entry], after, chain)
+                if problem is not None:
+                    raise Corrupt(f"entry {problem.sequence} {problem.what}", problem.sequence)
+                batch = entry.batch
+                row = (entry.sequence, batch.producer, batch.epoch, batch.number, batch.body, entry.chain)
+                self._writer.execute(_PLACE, row)
+                after, chain = entry.sequence, entry.chain
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._writer.rollback()
+            raise self._health.commit_failure(error) from error
+        except BaseException:
+            self._writer.rollback()
+            raise
+        self._checkpoint()
+        self._find_tail()
 
     def _find_tail(self) -> None:
         sequence, chain = self._writer.execute(_TAIL).fetchone() or (0, GENESIS)

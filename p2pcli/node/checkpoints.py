@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import Log
+from p2pcli.log.entry import Log, Unavailable
 from p2pcli.market.commands import Checkpoint
 from p2pcli.node.archive import HistoryBroken
 from p2pcli.node.history import History
@@ -56,9 +56,7 @@ class Checkpoints:
                 self._snapshot()
             if (due := self._replica.due_digest()) is not None:
                 self._tell(*due)
-            before = self._replica.trim_before()
-            if before > self._log.first():
-                self._trim(before)
+            self._trim(self._replica.trim_before())
         if self._replica.commands_since_snapshot and not self._replica.differs:
             self._snapshot()
 
@@ -79,6 +77,11 @@ class Checkpoints:
             logger.info("checkpoint at sequence %d not told: the node is busy or stopping", sequence)
 
     def _trim(self, before: int) -> None:
+        try:
+            if before <= self._log.first():
+                return
+        except Unavailable:  # the tail of the log says so
+            return
         try:
             self._log.trim(before)
         except P2pxError as error:  # room is all it costs

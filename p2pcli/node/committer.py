@@ -2,7 +2,8 @@
 
 While one batch syncs, the next one gathers: the disk decides how many commands share one sync, and a
 lone command waits for nobody. One batch is in flight at a time, so a batch is either certainly in
-the log, certainly not, or the node stops.
+the log, certainly not, or it is the same one that is tried until that is known: meanwhile whoever asks is
+told "busy". Where the log cannot go on itself, the node stops.
 """
 
 import logging
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable
+from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable, Undecided
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
@@ -23,6 +24,8 @@ from p2pcli.node.requests import Busy, NotServing, Unknown, encode, fault
 from p2pcli.node.trace import named
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
+
+RETRY_S = 0.1  # between two tries of a batch that is not decided
 
 _BODY_ROOM = MAX_BODY - 4096  # what the groups' own framing may cost
 
@@ -68,6 +71,7 @@ class Committer:
         self._waiting_bytes = 0
         self._arrived = threading.Condition(threading.Lock())
         self._stopping = False
+        self._stalled: P2pxError | None = None  # why nothing is taken until the batch at hand is decided
         self._failed: P2pxError | None = None
 
     @property
@@ -84,6 +88,9 @@ class Committer:
         with self._arrived:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
+            if self._stalled is not None:
+                self.busy += len(parcels)
+                raise _busy(self._stalled)
             if self._waiting_commands + commands > self._queued_commands:
                 self.busy += sum(len(parcel.ids) for parcel in parcels)
                 raise Busy(
@@ -149,17 +156,26 @@ class Committer:
         raw = encode_body(time_ns, [(parcel.owner, parcel.encoded) for parcel in parcels])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
         began = monotonic()
+        body = Body(VERSION, time_ns, [Group(parcel.owner, parcel.commands) for parcel in parcels])
         try:
             sequence = self._log.append(batch, self._append_timeout_s)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
-            self._refuse(parcels, Busy(f"the log is unavailable: {error.message}", hint=error.hint))
+            self._refuse(parcels, _busy(error))
+            if monotonic() - began >= self._append_timeout_s:
+                self._turn_away(error)  # those have waited as long
+            return
+        except Undecided as error:
+            self._see_through(batch, None, body, parcels, error)
             return
         appended = monotonic()
         self.append_seconds.observe(appended - began)
         self._number += 1
-        body = Body(VERSION, time_ns, [Group(parcel.owner, parcel.commands) for parcel in parcels])
-        entry, applied = self._replica.settle(batch, sequence, body)
+        try:
+            entry, applied = self._replica.settle(batch, sequence, body)
+        except Unavailable as error:  # what came before this batch cannot be read
+            self._see_through(batch, sequence, body, parcels, error)
+            return
         settled = monotonic()
         self.committed += self._answer(parcels, applied)
         # Only now, because the threads that push would compete for the interpreter.
@@ -169,6 +185,48 @@ class Committer:
         if is_slow or logger.isEnabledFor(logging.DEBUG):
             timings = (appended - began, settled - appended, answered - settled)
             self._trace(parcels, applied, timings, logging.WARNING if is_slow else logging.DEBUG)
+
+    def _see_through(
+        self, batch: Batch, sequence: int | None, body: Body, parcels: list[Parcel], trouble: P2pxError
+    ) -> None:
+        """Append and apply the batch however long the log is out of reach. Its senders hear "unknown" now.
+
+        Whatever else comes in meanwhile is "busy". ``sequence`` is None while the batch is undecided.
+        """
+        logger.warning("the log is out of reach: %s", trouble.message)
+        with self._arrived:
+            self._stalled = trouble
+        unknown = Unknown(
+            f"node {self._name} does not know yet: {trouble.message}",
+            hint="repeat with the same client order id to find out",
+        )
+        self._refuse(parcels, unknown)
+        self._turn_away(trouble)
+        while not self._stopping:
+            try:
+                if sequence is None:
+                    sequence = self._log.append(batch, self._append_timeout_s)
+                    self._number += 1
+                entry, _ = self._replica.settle(batch, sequence, body)
+            except (Undecided, Unavailable) as error:
+                logger.info("the log is still out of reach: %s", error.message)
+                with self._arrived:
+                    self._arrived.wait(RETRY_S)
+            else:
+                logger.info("the log is back", extra={"sequence": sequence})
+                self.committed += sum(len(parcel.commands) for parcel in parcels)
+                self._committed(entry)
+                break
+        with self._arrived:
+            self._stalled = None
+
+    def _turn_away(self, trouble: P2pxError) -> None:
+        """Refuse everything that waits: it is certainly not in, and would wait too long."""
+        with self._arrived:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._waiting_commands = self._waiting_bytes = 0
+        self._refuse(waiting, _busy(trouble))
 
     def _trace(
         self,
@@ -213,6 +271,10 @@ class Committer:
             if parcel.connection is not None:
                 faults = (fault(request, error) for request in parcel.ids)
                 _send(parcel.connection, b"".join(framed(encode(each)) for each in faults))
+
+
+def _busy(trouble: P2pxError) -> Busy:
+    return Busy(f"the log is unavailable: {trouble.message}", hint=trouble.hint)
 
 
 def _size(parcel: Parcel) -> int:

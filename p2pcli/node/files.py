@@ -13,7 +13,7 @@ from p2pcli.log.check import Report, check_log
 from p2pcli.log.entry import Entry, Trimmed
 from p2pcli.node.archive import Archive
 from p2pcli.node.body import BadBody, Group, decode_body
-from p2pcli.node.hosted import open_log
+from p2pcli.node.engine import open_log
 from p2pcli.node.machine import Machine
 from p2pcli.node.record import Record
 from p2pcli.node.snapshots import Snapshots

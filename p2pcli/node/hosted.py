@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from secrets import randbits
 
-from p2pcli.errors import BadInput, Conflict
-from p2pcli.log.entry import Corrupt, Entry, Log, new_epoch
-from p2pcli.log.sqlite import SqliteLog
+from p2pcli.errors import Conflict
+from p2pcli.log.entry import Corrupt, Entry, Unavailable, new_epoch
 from p2pcli.market.commands import Command
 from p2pcli.market.instrument import Instrument, as_define
 from p2pcli.market.views import MarketStatus
 from p2pcli.node.checkpoints import Checkpoints
 from p2pcli.node.committer import Committer
+from p2pcli.node.engine import open_log
 from p2pcli.node.history import History
 from p2pcli.node.machine import Machine
 from p2pcli.node.metrics import Histogram, MarketReading
@@ -33,12 +33,6 @@ class OtherInstrument(Conflict):
     """The market's log was begun with another tick, lot or place than the settings say now."""
 
     code = "other_instrument"
-
-
-class UnknownEngine(BadInput):
-    """No log engine answers to that URL."""
-
-    code = "unknown_engine"
 
 
 class HostedMarket:
@@ -163,13 +157,20 @@ class HostedMarket:
 
         While pushes come, however late, they are what this node would read.
         """
-        seen = -1
+        seen, out_of_reach = -1, False
         while not self._stopping.wait(POLL_S):
             self.replica.check()  # a push may have brought what this node must stop for
-            if self.replica.sequence < self._log_last and self.replica.sequence == seen:
-                self.replica.catch_up(self._log_last)
-            seen = self.replica.sequence
-            self._log_last = self._log.last()
+            try:
+                if self.replica.sequence < self._log_last and self.replica.sequence == seen:
+                    self.replica.catch_up(self._log_last)
+                seen = self.replica.sequence
+                self._log_last = self._log.last()
+            except Unavailable as error:  # reads go on with what is here, and pushes still arrive
+                if not out_of_reach:
+                    logger.warning("cannot read the log: %s", error.message)
+                out_of_reach = True
+            else:
+                out_of_reach = False
 
     def status(self) -> MarketStatus:
         """Describe this market as it is here now."""
@@ -234,14 +235,6 @@ class HostedMarket:
             logger.error("cannot set aside %s: %s", self._own, error.strerror)
         else:
             logger.error("a state that differs was set aside in %s", aside)
-
-
-def open_log(url: str, folder: str, durable: bool) -> Log:
-    """Open one market's log. Raises ``UnknownEngine`` and what the engine raises."""
-    engine, _, place = url.partition("://")
-    if engine == "sqlite" and place.startswith("/"):
-        return SqliteLog(Path(place) / folder, durable=durable)
-    raise UnknownEngine(f"log {url!r} names no engine that p2px knows", hint="use sqlite:///absolute/folder")
 
 
 def _fixed(instrument: Instrument) -> tuple[str, int, int, int]:

@@ -202,6 +202,7 @@ class Replica:
     def _carry_out(self, entry: Entry, body: Body) -> None:
         began = monotonic()
         applied = self._machine.apply(entry, body)
+        self._log.passed(entry)
         self.apply_seconds.observe(monotonic() - began)
         batch = entry.batch
         if batch.producer == self._name and self._epoch:

@@ -6,7 +6,7 @@ import msgspec
 
 from p2pcli.cluster.briefing import member_plan, node_plan
 from p2pcli.cluster.folder import ClusterFolder
-from p2pcli.cluster.plan import ClusterPlan, MemberSlot, NodeSlot
+from p2pcli.cluster.plan import ClusterPlan, LogAccess, MemberSlot, NodeSlot
 from p2pcli.market.instrument import UNITS, Instrument
 
 BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
@@ -30,9 +30,17 @@ def test_a_node_is_told_its_name_places_and_registries() -> None:
     assert plan.markets == [BTC]
 
 
-def test_a_log_elsewhere_is_passed_on_as_it_is() -> None:
-    elsewhere = msgspec.structs.replace(PLAN, log_url="etcd://a:1")
-    assert node_plan(elsewhere, FOLDER, "client2").node.log == "etcd://a:1"
+def test_a_log_on_etcd_is_told_with_the_cluster_and_what_opens_the_door() -> None:
+    elsewhere = msgspec.structs.replace(
+        PLAN,
+        log_url="etcd://a:1,b:2",
+        log_identity="c0ffee",
+        log_access=LogAccess(user="p2px", password_file="/etc/word"),
+    )
+    log = node_plan(elsewhere, FOLDER, "client2").node.log
+    assert log == "etcd://a:1,b:2/p2px/default?identity=c0ffee&user=p2px&password_file=%2Fetc%2Fword"
+    prefixed = msgspec.structs.replace(PLAN, log_url="etcd://a:1/our")
+    assert node_plan(prefixed, FOLDER, "client2").node.log == "etcd://a:1/our/default"
 
 
 def test_nodes_have_metrics_ports_that_follow_their_numbers_or_none() -> None:

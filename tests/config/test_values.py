@@ -128,7 +128,9 @@ def test_other_text_is_no_address(text: str) -> None:
         values.ADDRESS.read(text)
 
 
-@pytest.mark.parametrize("text", ["sqlite", "sqlite:///var/log", "etcd://a:2379", "etcd://a:1,b:2,c:3"])
+@pytest.mark.parametrize(
+    "text", ["sqlite", "sqlite:///var/log", "etcd://a:2379", "etcd://a:1,b:2,c:3", "etcd://a:1/our/p2px"]
+)
 def test_a_log_url_names_an_engine(text: str) -> None:
     assert values.LOG_URL.read(text) == text
 
@@ -136,7 +138,8 @@ def test_a_log_url_names_an_engine(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "sqlite:", "sqlite://", "sqlite:///", "sqlite://rel", "etcd://", "etcd://a", "etcd://a:1,", "postgres://x",
-     "SQLITE", "sqlite:///a\nb"],
+     "etcd://:1", "etcd://a:0", "etcd://a:65536", "etcd://a:1,a:1", "etcd://a:1/", "etcd://a:1//x", "etcd://a:1/x?y",
+     "etcd://" + ",".join(f"a{number}:1" for number in range(10)), "SQLITE", "sqlite:///a\nb"],
 )  # fmt: skip
 def test_other_text_is_no_log_url(text: str) -> None:
     with pytest.raises(BadValue):

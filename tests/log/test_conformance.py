@@ -1,6 +1,6 @@
 """What every engine of the log promises, whichever it is: facts, and a naive twin.
 
-A new engine joins by one line in ENGINES: how to open a log that lives in (or is named after) a folder.
+A new engine joins by one line in ``engine``: how to open a log that lives in (or is named after) a folder.
 """
 
 import threading
@@ -14,17 +14,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from p2pcli.log.chain import GENESIS, link
 from p2pcli.log.check import first_problem
-from p2pcli.log.entry import MAX_BODY, MAX_READ, BadBatch, Batch, Broken, Corrupt, Entry, Trimmed
+from p2pcli.log.entry import MAX_BODY, MAX_READ, BadBatch, Batch, Broken, Corrupt, Entry, NotEmpty, Trimmed
+from p2pcli.log.etcd import EtcdLog
 from p2pcli.log.sqlite import SqliteLog
 
-# Without syncing: what a power cut takes is tested elsewhere.
-ENGINES = {"sqlite": partial(SqliteLog, durable=False)}
 TIMEOUT_S = 30
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=["etcd", "sqlite"])
 def engine(request):
-    return ENGINES[request.param]
+    if request.param == "etcd":
+        url = request.getfixturevalue("etcd_url")
+        return lambda folder: EtcdLog(f"{url}{folder}", "BTC-USD")
+    return partial(SqliteLog, durable=False)  # what a power cut takes is tested elsewhere
 
 
 @pytest.fixture
@@ -112,12 +114,13 @@ class Twin(RuleBasedStateMachine):
             log.close()
 
 
-def test_the_log_behaves_as_a_list(engine, tmp_path):
+def test_the_log_behaves_as_a_list(engine, tmp_path, request):
     class ThisTwin(Twin):
         make_engine = staticmethod(engine)
         folders = (tmp_path / str(number) for number in count())
 
-    run_state_machine_as_test(ThisTwin, settings=settings(max_examples=settings().max_examples // 2))
+    fraction = 10 if "etcd" in request.node.name else 2  # a step over sockets takes milliseconds
+    run_state_machine_as_test(ThisTwin, settings=settings(max_examples=settings().max_examples // fraction))
 
 
 def test_a_new_log_is_empty(opened):
@@ -275,3 +278,61 @@ def test_a_closed_log_says_so_and_wakes_who_waits(opened):
     for call in calls:
         with pytest.raises(Broken, match="closed"):
             call()
+
+
+def test_what_passed_elsewhere_is_not_needed_to_read_on(opened):
+    log, other = opened(), opened()
+    appended(log, [b"%d" % number for number in range(10)])
+    for entry in log.read(0, 100):
+        other.passed(entry)
+    assert other.read(8, 10) == log.read(8, 10)
+    appended(log, [b"more"], epoch=2)
+    assert [entry.batch.body for entry in other.read(10, 10)] == [b"more"]
+
+
+def run_of(count, first=1, chain=GENESIS):
+    """Return entries as another log has them: from two producers, chained, from ``first`` on."""
+    entries = []
+    for number in range(count):
+        batch = Batch("ab"[number % 2], 7, number // 2 + 1, b"%d" % number * 9)
+        chain = link(chain, batch)
+        entries.append(Entry(first + number, batch, chain))
+    return entries
+
+
+@pytest.mark.parametrize("first", [1, 500])
+def test_installed_entries_are_read_as_they_were_and_numbering_goes_on(opened, first):
+    entries = run_of(150, first, bytes(32) if first == 1 else b"x" * 32)
+    opened().install(iter(entries))
+    log = opened()
+    assert (log.first(), log.last()) == (first, first + 149)
+    assert log.read(first - 1, 1000) == entries
+    batch = Batch("c", 1, 1, b"next")
+    assert log.append(batch, TIMEOUT_S) == first + 150
+    assert log.append(entries[7].batch, TIMEOUT_S) == first + 7
+    assert log.read(first + 149, 10) == [Entry(first + 150, batch, link(entries[-1].chain, batch))]
+    log.trim(first + 100)
+    assert log.first() > first
+    assert opened().read(first + 120, 20) == entries[121:141]
+
+
+def test_nothing_is_installed_into_a_log_that_has_entries(opened):
+    log = opened()
+    appended(log, [b"1"])
+    with pytest.raises(NotEmpty):
+        log.install(run_of(3))
+    assert log.last() == 1
+
+
+def test_installing_nothing_leaves_an_empty_log(opened):
+    log = opened()
+    log.install([])
+    assert (log.first(), log.last()) == (1, 0)
+
+
+def test_entries_that_do_not_follow_are_not_installed(opened):
+    entries = run_of(5)
+    entries[3] = Entry(4, entries[3].batch, bytes(32))
+    with pytest.raises(Corrupt) as caught:
+        opened().install(entries)
+    assert caught.value.sequence == 4

@@ -19,8 +19,8 @@ from p2pcli.errors import NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.archive import Archive
 from p2pcli.node.client import ExchangeClient
+from p2pcli.node.engine import open_log
 from p2pcli.node.export import book_rows
-from p2pcli.node.hosted import open_log
 from p2pcli.node.record import Record
 from p2pcli.node.roaming import Address
 

@@ -1,0 +1,245 @@
+"""Questions to the members of an etcd cluster over gRPC: one after another until one answers in time.
+
+Every question here may safely be asked twice (the log's appends are written so), therefore a member that is
+silent, breaks off or has lost its leader costs no more than the question put to the next one. What was asked
+may have been done all the same: ``NoAnswer`` says nothing about it.
+
+Channels reconnect by themselves, quickly; one is kept per member, however many threads ask at once. etcd's
+tokens (user and password) expire; a refused one is fetched anew.
+"""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+try:
+    import grpc
+
+    from p2pcli.log.etcd_messages import DEACTIVATE, MESSAGES, NOSPACE
+except ModuleNotFoundError as missing:
+    from p2pcli.log.etcd_place import EtcdLibraryMissing
+
+    raise EtcdLibraryMissing(
+        f"a log on etcd needs the Python package {missing.name}, which is not installed",
+        hint="pip install 'p2px[etcd]'",
+    ) from missing
+
+from p2pcli.errors import BadInput, P2pxError
+from p2pcli.log.entry import LogFull, Unavailable
+from p2pcli.log.etcd_place import EtcdPlace
+
+FIRST_ATTEMPT_S: Final = (
+    1.0  # one member's time to answer; doubled each time, so that a slow one is not flooded
+)
+LONGEST_ATTEMPT_S: Final = 4.0
+PAUSE_S: Final = 0.05  # after a quick failure: an election takes a second
+DEFRAGMENT_S: Final = 30.0
+
+_KV: Final = "/etcdserverpb.KV/"
+_OPTIONS: Final = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),  # the next member is a better place to try
+]
+
+
+class NoAnswer(Unavailable):
+    """No member answered in time. What was asked may have been done, or still be."""
+
+
+class Compacted(P2pxError):
+    """The revision that was asked for is no longer kept."""
+
+    code = "etcd_compacted"
+
+
+class BadAccessFile(BadInput):
+    """The file with etcd's password, or one of its certificates, cannot be used."""
+
+    code = "bad_access_file"
+
+
+class EtcdClient:
+    """The members of one etcd cluster. Any thread may ask; ``close`` breaks off what is being asked."""
+
+    def __init__(self, place: EtcdPlace) -> None:
+        """Touch no network yet. Raises ``BadAccessFile``."""
+        self.place = place
+        self._password = _password(place.access.password_file)
+        credentials = _credentials(place) if place.access.is_tls else None
+        self._channels = [
+            grpc.secure_channel(member, credentials, _OPTIONS)
+            if credentials is not None
+            else grpc.insecure_channel(member, _OPTIONS)
+            for member in place.members
+        ]
+        self._calls: dict[tuple[int, str], Any] = {}
+        self._preferred = 0
+        self._token = ""
+        self._closed = threading.Event()
+
+    def txn(self, request: Any, timeout: float) -> Any:
+        """Return the answer to a ``TxnRequest``. Raises like ``ask``."""
+        return self.ask(f"{_KV}Txn", request, MESSAGES["TxnResponse"], timeout)
+
+    def range(self, request: Any, timeout: float) -> Any:
+        """Return the answer to a ``RangeRequest``. Raises like ``ask``."""
+        return self.ask(f"{_KV}Range", request, MESSAGES["RangeResponse"], timeout)
+
+    def delete(self, key: bytes, end: bytes, timeout: float) -> Any:
+        """Delete keys from ``key`` to before ``end``."""
+        request = MESSAGES["DeleteRangeRequest"](key=key, range_end=end)
+        return self.ask(f"{_KV}DeleteRange", request, MESSAGES["DeleteRangeResponse"], timeout)
+
+    def compact(self, revision: int, timeout: float) -> None:
+        """Let every state before ``revision`` go; one that is gone already is fine."""
+        request = MESSAGES["CompactionRequest"](revision=revision)
+        try:
+            self.ask(f"{_KV}Compact", request, MESSAGES["CompactionResponse"], timeout)
+        except Compacted:
+            pass
+
+    def ask(self, method: str, request: Any, response: Any, timeout: float) -> Any:
+        """Return a member's answer within ``timeout`` seconds.
+
+        Raises ``NoAnswer``; ``LogFull`` when etcd's quota is used up, ``Unavailable`` when etcd refuses (its
+        message says why) and ``Compacted``, all three only if no attempt before was left without an answer.
+        """
+        deadline = time.monotonic() + timeout
+        attempt_s, doubtful = FIRST_ATTEMPT_S, False
+        while True:
+            member = self._preferred
+            began = time.monotonic()
+            try:
+                return self._call(member, method, request, response, min(attempt_s, deadline - began))
+            except grpc.RpcError as error:
+                refusal = None if doubtful else self._refusal(error, member)
+                if refusal is not None:
+                    raise refusal from error
+                if not self._is_stale(error):
+                    doubtful = True
+                    if self._preferred == member:
+                        self._preferred = (member + 1) % len(self._channels)
+                if time.monotonic() + PAUSE_S >= deadline or self._closed.is_set():
+                    raise self._no_answer(timeout, error) from error
+            attempt_s = min(attempt_s * 2, LONGEST_ATTEMPT_S)
+            self._closed.wait(max(0.0, PAUSE_S - (time.monotonic() - began)))
+
+    def defragment(self) -> None:
+        """Let each member give up the room of what was compacted, and lift the alarm of a full one.
+
+        A member cannot be asked anything meanwhile. Raises ``Unavailable`` when etcd refuses.
+        """
+        maintenance = "/etcdserverpb.Maintenance/"
+        for member in range(len(self._channels)):
+            request, response = MESSAGES["DefragmentRequest"](), MESSAGES["DefragmentResponse"]
+            try:
+                self._call(member, f"{maintenance}Defragment", request, response, DEFRAGMENT_S)
+            except grpc.RpcError as error:
+                refusal = self._refusal(error, member)
+                if refusal is not None:
+                    raise refusal from error
+        disarm = MESSAGES["AlarmRequest"](action=DEACTIVATE, alarm=NOSPACE)
+        self.ask(f"{maintenance}Alarm", disarm, MESSAGES["AlarmResponse"], DEFRAGMENT_S)
+
+    def close(self) -> None:
+        """Close the connections; whoever waits for an answer gets none."""
+        self._closed.set()
+        for channel in self._channels:
+            channel.close()
+
+    def _call(self, member: int, method: str, request: Any, response: Any, timeout: float) -> Any:
+        call = self._calls.get((member, method))
+        if call is None:
+            call = self._calls[member, method] = self._channels[member].unary_unary(
+                method,
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=response.FromString,
+            )
+        if self.place.access.user and not self._token:
+            self._authenticate(member, timeout)
+        metadata = [("token", self._token)] if self._token else None
+        try:
+            return call(request, timeout=timeout, metadata=metadata)
+        except ValueError as error:  # what grpc raises on a channel that another thread has closed
+            raise self._no_answer(timeout, error) from error
+
+    def _authenticate(self, member: int, timeout: float) -> None:
+        ask = self._channels[member].unary_unary(
+            "/etcdserverpb.Auth/Authenticate",
+            request_serializer=MESSAGES["AuthenticateRequest"].SerializeToString,
+            response_deserializer=MESSAGES["AuthenticateResponse"].FromString,
+        )
+        request = MESSAGES["AuthenticateRequest"](name=self.place.access.user, password=self._password)
+        self._token = ask(request, timeout=timeout).token
+
+    def _is_stale(self, error: Any) -> bool:
+        """Say whether only the token was refused, and then forget it."""
+        stale = error.code() == grpc.StatusCode.UNAUTHENTICATED and bool(self._token)
+        if stale:
+            self._token = ""
+        return stale
+
+    def _refusal(self, error: Any, member: int) -> P2pxError | None:
+        """Return what etcd's answer means if it is one: then what was asked has not been done."""
+        said = error.details() or ""
+        where = f"etcd at {self.place.members[member]}"
+        match error.code():
+            case grpc.StatusCode.RESOURCE_EXHAUSTED if "space exceeded" in said:
+                return LogFull(
+                    f"{where}: its quota is used up, nothing was appended",
+                    hint="p2px compacts and defragments by itself; else raise --quota-backend-bytes",
+                )
+            case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.PERMISSION_DENIED:
+                return Unavailable(f"{where} refuses: {said}")
+            case grpc.StatusCode.UNAUTHENTICATED if not self._token:
+                return Unavailable(f"{where} refuses: {said}", hint="check log.user and log.password_file")
+            case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.FAILED_PRECONDITION:
+                return Unavailable(f"{where} refuses: {said}", hint="check log.user and log.password_file")
+            case grpc.StatusCode.OUT_OF_RANGE:
+                return Compacted(f"{where}: {said}")
+            case grpc.StatusCode.UNIMPLEMENTED:
+                return Unavailable(f"{where} is no etcd that p2px knows: {said}")
+        return None
+
+    def _no_answer(self, timeout: float, error: Exception) -> NoAnswer:
+        said = error.details() if isinstance(error, grpc.RpcError) else str(error)
+        return NoAnswer(
+            f"log {self.place.shown()}: no member answered within {timeout:g} s: {_first_line(said)}",
+            hint=f"etcdctl --endpoints {','.join(self.place.members)} endpoint status",
+        )
+
+
+def _first_line(said: str | None) -> str:
+    return (said or "nothing heard").partition("\n")[0][:200]
+
+
+def _password(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        mode = Path(path).stat().st_mode
+        password = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadAccessFile(f"cannot read etcd's password from {path}: {error}") from error
+    if mode & 0o077:
+        raise BadAccessFile(f"the password file {path} can be read by others", hint=f"chmod 600 {path}")
+    return password
+
+
+def _credentials(place: EtcdPlace) -> Any:
+    access = place.access
+    try:
+        ca, key, cert = (
+            Path(path).read_bytes() if path else None for path in (access.ca, access.key, access.cert)
+        )
+    except OSError as error:
+        raise BadAccessFile(
+            f"cannot read {error.filename}: {error.strerror}", hint="check log.ca, log.cert and log.key"
+        ) from error
+    return grpc.ssl_channel_credentials(ca, key, cert)
