@@ -35,6 +35,11 @@ cluster = Group(
     help="Start, watch and stop the processes of a cluster.",
     rooms={
         "init": ("p2pcli.cli.cluster_init", "init", "Make the certificates for nodes that others can reach."),
+        "token": (
+            "p2pcli.cli.cluster_token",
+            "token",
+            "Create, list and revoke tokens to join with.",
+        ),
         "logs": ("p2pcli.cli.logs", "logs", "Show what the processes wrote about themselves."),
     },
 )

@@ -22,6 +22,8 @@ from p2pcli.node.requests import (
     Answer,
     Answers,
     BookPage,
+    Enrol,
+    Enrolled,
     Fault,
     NoSuchMarket,
     ReadBook,
@@ -71,7 +73,7 @@ class ExchangeClient:
         self.address = f"{host}:{port}"
         self.node: str = introduction.node
         self.cluster: str = introduction.cluster
-        self.owner: str = owner or introduction.node
+        self.owner: str = owner or credentials.owner or introduction.node
         self.instruments: dict[str, Instrument] = {item.symbol: item for item in greeting.instruments}
         self.timeout = timeout
         self._lock = threading.Lock()
@@ -185,6 +187,10 @@ class ExchangeClient:
     def reset_breaker(self, peer: str) -> BreakerView:
         """Have the node try a peer again at once. Raises ``NoSuchPeer``."""
         return self._view("", ResetBreaker(self._id(), peer), BreakerView)[1]
+
+    def enrol(self, name: str, hosts: list[str], request: str) -> Enrolled:
+        """Have a join token turned into what a machine of the cluster has. Raises ``TokenRefused`` kinds."""
+        return self._view("", Enrol(self._id(), name, hosts, request), Enrolled)[1]
 
     def state_digest(self, market: str, at_least: int = 0) -> tuple[int, bytes]:
         """Return the sequence and the digest of the whole state of a market."""

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from p2pcli import __version__
 from p2pcli.clock import monotonic, now_ns
@@ -21,15 +20,13 @@ from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.metrics import NodeReading, render
 from p2pcli.node.metrics_http import MetricsDoor
 from p2pcli.node.plan import NodePlan
+from p2pcli.node.porter import Porter
 from p2pcli.node.server import Server
 from p2pcli.node.tls_folder import TlsFolder
 from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.exposure import check_protected, hosts_of
 from p2pcli.rpc.tcp import Listener
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
 
 JOIN_S = 5.0
 SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
@@ -85,7 +82,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     sys.setswitchinterval(SWITCH_S)
     threads = Threads(stop)
     credentials = credentials_of(plan)
-    context = context_of(plan, credentials)
+    porter = porter_of(plan, credentials)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
     try:
@@ -93,7 +90,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
             markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
             market.recover(lambda symbol: fetch_snapshot(plan, credentials, symbol))
-        _serve(plan, credentials, context, listener, markets, threads, ready, stop)
+        _serve(plan, credentials, porter, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:
@@ -105,7 +102,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
 def _serve(
     plan: NodePlan,
     credentials: Credentials,
-    context: "SSLContext | None",
+    porter: Porter,
     listener: Listener,
     markets: list[HostedMarket],
     threads: Threads,
@@ -132,7 +129,7 @@ def _serve(
         listener,
         plan.name,
         plan.cluster,
-        credentials,
+        porter,
         markets,
         lambda: _status(plan, began, markets, distribution, door),
         lambda host, port: distribution.add({(host, port)} - mine),
@@ -140,7 +137,6 @@ def _serve(
         plan.connections,
         plan.requests_per_minute,
         plan.slow_s,
-        context,
     )
     door = _metrics_door(plan, server, markets, distribution)
     for market in markets:
@@ -250,18 +246,19 @@ def credentials_of(plan: NodePlan) -> Credentials:
     return Credentials(read_secret(Path(plan.secret_path)), ca)
 
 
-def context_of(plan: NodePlan, credentials: Credentials) -> "SSLContext | None":
-    """Return what the node shows its callers, with a certificate that is good now; None without a CA.
+def porter_of(plan: NodePlan, credentials: Credentials) -> Porter:
+    """Return the node's door; where the cluster has a CA, with a certificate that is good now.
 
     Raises ``Unprotected`` when others than this machine could reach a node without TLS.
     """
     check_protected(f"node {plan.name}", plan.host, has_tls=bool(credentials.ca))
     if not credentials.ca:
-        return None
+        return Porter(plan.name, plan.cluster, credentials)
     from p2pcli.rpc.tls import node_context  # most nodes live on loopback and never need it
 
-    hosts = hosts_of(plan.name, plan.host)
-    return node_context(str(TlsFolder(Path(plan.tls)).issued(plan.name, hosts, now_ns() // 10**9)))
+    tls = TlsFolder(Path(plan.tls))
+    path = tls.issued(plan.name, hosts_of(plan.name, plan.host), now_ns() // 10**9)
+    return Porter(plan.name, plan.cluster, credentials, node_context(str(path)), tls)
 
 
 def read_secret(path: Path) -> bytes:

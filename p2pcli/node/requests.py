@@ -141,6 +141,26 @@ class ResetBreaker(msgspec.Struct, frozen=True, array_like=True, tag=11):
     peer: str  # its name
 
 
+class Enrol(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    """Make the holder of a join token one of the cluster. Return an ``Enrolled``."""
+
+    id: int
+    name: str  # of the node that is to run there
+    hosts: list[str]  # addresses and names that its certificate is for
+    request: str  # PKCS #10, PEM: proves that it has the certificate's key
+
+
+class Enrolled(msgspec.Struct, frozen=True, array_like=True):
+    """What a machine of the cluster has."""
+
+    secret: bytes
+    authority: str  # certificate of the CA, PEM
+    certificate: str  # of the node, PEM
+
+    def __repr__(self) -> str:
+        return "Enrolled(...)"
+
+
 class Push(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Committed entries, from the node that committed them to its peers."""
 
@@ -160,6 +180,7 @@ Request = (
     | ReadDay
     | ReadSnapshot
     | ResetBreaker
+    | Enrol
     | Push
 )
 Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay | ReadSnapshot
@@ -223,6 +244,12 @@ class Busy(P2pxError):
     code = "busy"
 
 
+class Forbidden(P2pxError):
+    """The caller is who it says, and may not ask this."""
+
+    code = "forbidden"
+
+
 class NoSuchMarket(NotFound):
     """The node has no such market."""
 
@@ -261,7 +288,17 @@ class Unknown(TimedOut):
 
 _FAULTS: dict[str, type[P2pxError]] = {
     kind.code: kind
-    for kind in (BadRequest, Busy, NoSuchMarket, NoSuchOrder, NoSuchPeer, NotCaughtUp, NotServing, Unknown)
+    for kind in (
+        BadRequest,
+        Busy,
+        Forbidden,
+        NoSuchMarket,
+        NoSuchOrder,
+        NoSuchPeer,
+        NotCaughtUp,
+        NotServing,
+        Unknown,
+    )
 }
 
 encode = msgspec.msgpack.Encoder().encode

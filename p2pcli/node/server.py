@@ -4,37 +4,31 @@ import logging
 import resource
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError, harmless
-from p2pcli.market.views import BreakerView, NodeStatus, OrderView, TradeView
+from p2pcli.market.views import BreakerView, NodeStatus, OrderView
 from p2pcli.node.allowance import Allowances
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.parcels import parcels
+from p2pcli.node.permissions import check_asked, check_seen, is_guest
+from p2pcli.node.porter import Porter
+from p2pcli.node.reads import carry_out
 from p2pcli.node.requests import (
     BOOK_PAGE,
-    MAX_ROWS,
-    MAX_WAIT_S,
     BadCommands,
     BadRequest,
     BookPage,
     Busy,
+    Enrol,
+    Forbidden,
     Greeting,
     NoSuchMarket,
-    NoSuchOrder,
-    NoSuchPeer,
-    NotCaughtUp,
     NotServing,
     Push,
     Read,
-    ReadBook,
-    ReadDay,
-    ReadDigest,
     ReadFullBook,
-    ReadOrder,
-    ReadOrders,
-    ReadSnapshot,
     ReadStatus,
     ReadTrades,
     Reply,
@@ -47,13 +41,8 @@ from p2pcli.node.requests import (
     view,
 )
 from p2pcli.rpc.auth import BUSY, ROLE_PEER, Away, Hello
-from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.handshake import welcome
 from p2pcli.rpc.tcp import Connection, Listener
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
 
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
@@ -73,7 +62,7 @@ class Server:
         listener: Listener,
         name: str,
         cluster: str,
-        credentials: Credentials,
+        porter: Porter,
         markets: list[HostedMarket],
         status: Callable[[], NodeStatus],
         found_peer: Callable[[str, int], None],
@@ -81,18 +70,16 @@ class Server:
         connections: int,
         requests_per_minute: int = 0,
         slow_s: float = 0.0,
-        context: "SSLContext | None" = None,
     ) -> None:
         self._listener = listener
         self._name = name
         self._cluster = cluster
-        self._credentials = credentials
+        self.porter = porter
         self._markets = {market.instrument.number: market for market in markets}
         self._status = status
         self._found_peer = found_peer
         self.reset_breaker = reset_breaker
         self.slow_s = slow_s
-        self._context = context
         self._allowances = Allowances(requests_per_minute)
         self._limit = min(connections, callers_that_fit())
         self._greeting = encode(Greeting(name, cluster, [market.instrument for market in markets]))
@@ -144,9 +131,9 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            hello = welcome(
-                connection, self._credentials, self._name, self._cluster, self._greeting, self._context
-            )
+            hello = self.porter.greet(connection, self._greeting)
+            if hello is None:
+                return
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
             session = Session(self, connection, hello)
@@ -212,7 +199,9 @@ class Session:
     def __init__(self, server: Server, connection: Connection, hello: Hello) -> None:
         self._server = server
         self._connection = connection
+        self._hello = hello
         self._owner = hello.owner or server.name
+        self._is_guest = is_guest(hello)
         self._is_peer = hello.role == ROLE_PEER
         self._picture = NO_PICTURE  # market, sequence and orders of a full book that is being read
 
@@ -231,6 +220,8 @@ class Session:
             except BadRequest as error:
                 self._answer(fault(0, error))
                 raise
+            if self._is_guest and not self._is_permitted(request):
+                continue
             if type(request) is Submit:
                 if self._is_allowed(request):
                     gathered.setdefault(request.market, []).append(request)
@@ -248,13 +239,26 @@ class Session:
         elif isinstance(request, ReadStatus):
             self._answer(view(request.id, 0, self._server.describe()))
         elif isinstance(request, ResetBreaker):
-            try:
-                self._answer(view(request.id, 0, self._server.reset_breaker(request.peer)))
-            except NoSuchPeer as error:
-                self._answer(fault(request.id, error))
+            self._do(request.id, lambda: self._server.reset_breaker(request.peer))
+        elif isinstance(request, Enrol):
+            self._do(request.id, lambda: self._server.porter.enrol(self._hello, request))
         else:
             assert not isinstance(request, Submit)
             self._read(request)
+
+    def _do(self, request: int, act: Callable[[], Any]) -> None:
+        try:
+            self._answer(view(request, 0, act()))
+        except P2pxError as error:
+            self._answer(fault(request, error))
+
+    def _is_permitted(self, request: Request) -> bool:
+        try:
+            check_asked(self._hello, request)
+        except Forbidden as error:
+            self._answer(fault(getattr(request, "id", 0), error))
+            return False
+        return True
 
     def _is_allowed(self, request: Submit) -> bool:
         try:
@@ -304,7 +308,9 @@ class Session:
             if isinstance(request, ReadFullBook):
                 sequence, body = self._book_page(market, request)
             else:
-                sequence, body = _read(market, request)
+                sequence, body = carry_out(market, request)
+            if self._is_guest:
+                check_seen(self._hello, body)
             frame = framed(encode(view(request.id, sequence, body)))
         except P2pxError as error:
             self._answer(fault(request.id, error))
@@ -327,63 +333,3 @@ class Session:
 
     def _answer(self, reply: Reply) -> None:
         self._connection.send(framed(encode(reply)))
-
-
-def _read(market: HostedMarket, request: Read) -> tuple[int, Any]:
-    replica = market.replica
-    match request:
-        case ReadBook(levels=levels):
-            with replica.reading() as machine:
-                return machine.sequence, machine.depth(min(levels, MAX_ROWS))
-        case ReadFullBook():
-            raise AssertionError("a full book is read page by page")
-        case ReadDigest():
-            with replica.reading() as machine:
-                return machine.sequence, machine.state_digest()
-        case ReadDay():
-            with replica.reading() as machine:
-                return machine.sequence, machine.day()
-        case ReadOrders(owner=owner, closed=closed, limit=limit):
-            limit = max(1, min(limit, MAX_ROWS))
-            with replica.reading() as machine:
-                sequence = machine.sequence
-                orders = machine.orders(owner, limit)
-            return sequence, market.history.orders(owner, limit) if closed else orders
-        case ReadOrder(order=order):
-            return _order(market, order)
-        case ReadSnapshot(sequence=sequence, offset=offset):
-            return replica.sequence, market.snapshots.piece(sequence, max(0, offset))
-        case ReadTrades():
-            return _trades(market, request)
-
-
-def _order(market: HostedMarket, order: int) -> tuple[int, OrderView]:
-    with market.replica.reading() as machine:
-        sequence, newest = machine.sequence, machine.last_order
-    found = market.history.order(order) if order <= newest else None
-    if found is None:
-        raise NoSuchOrder(
-            f"no order {market.instrument.order_name(order)} in {market.instrument.symbol}",
-            hint="p2px order ls --all shows the orders there are",
-        )
-    return sequence, found
-
-
-def _trades(market: HostedMarket, request: ReadTrades) -> tuple[int, list[TradeView]]:
-    deadline = monotonic() + max(0.0, min(request.wait, MAX_WAIT_S))
-    while True:
-        with market.replica.reading() as machine:
-            sequence, newest = machine.sequence, machine.last_trade
-        if newest > (request.after or 0) or monotonic() >= deadline:
-            break
-        try:
-            market.replica.wait_for(sequence + 1, deadline)
-        except NotCaughtUp:
-            break
-    last = max(1, min(request.last, MAX_ROWS))
-    after = request.after
-    if after is None:
-        after = newest - last
-    else:  # the oldest that are new, so that a follower who pages misses none
-        newest = min(newest, after + last)
-    return sequence, market.history.trades(max(0, after), newest)

@@ -13,23 +13,44 @@ import hmac
 
 import msgspec
 
-from p2pcli.errors import Conflict, harmless
-from p2pcli.rpc.credentials import Credentials, derived
+from p2pcli.errors import BadInput, Conflict, harmless
+from p2pcli.rpc.credentials import Credentials, derived, join_key, owner_key
 
 VERSION = 3  # 1 took an owner's name on trust, 2 answered each request in a frame of its own
 NONCE_BYTES = 32
 SECRET_BYTES = 32
+MAX_TIME_S = 1 << 33  # in the year 2242
 MAX_SAID = 400  # characters of a node's words that are repeated
 MAX_NAME = 64  # characters of a node, owner or cluster name
 
 ROLE_OPERATOR = 1  # holds the cluster's secret, and may act for any owner
 ROLE_PEER = 2
+ROLE_OWNER = 3  # holds the key of one owner
+ROLE_JOINER = 4  # holds a join token, and wants what a machine of the cluster has
 
 
 class WrongSecret(Conflict):
     """The two sides do not hold the same cluster secret."""
 
     code = "wrong_secret"
+
+
+class WrongOwner(BadInput):
+    """A key is another owner's than the one that was named."""
+
+    code = "wrong_owner"
+
+
+class KeyRefused(Conflict):
+    """The owner's key was revoked, or never granted in this cluster."""
+
+    code = "key_refused"
+
+
+class TokenRefused(Conflict):
+    """The join token has expired, was revoked, or is not good at this node."""
+
+    code = "token_refused"
 
 
 class OtherVersion(Conflict):
@@ -65,6 +86,18 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="p2px"):
     role: int = ROLE_OPERATOR
     caller: str = ""  # name of the calling node, for a peer
     caller_port: int = 0  # where the calling node itself listens, for a peer
+    key: str = ""  # id of the owner's key or the join token
+    expires: int = 0  # of the join token, seconds since 1970
+
+
+class AskAuthority(msgspec.Struct, frozen=True, array_like=True, tag="ca?"):
+    """Instead of a ``Hello``: who signs this cluster's certificates? No proof is asked; it is public."""
+
+
+class Authority(msgspec.Struct, frozen=True, array_like=True, tag="ca"):
+    """The CA's certificate. Whoever asked knows its fingerprint, or should not believe it."""
+
+    certificate: str  # PEM
 
 
 class Challenge(msgspec.Struct, frozen=True, array_like=True, tag="challenge"):
@@ -96,6 +129,11 @@ class Away(msgspec.Struct, frozen=True, array_like=True, tag="away"):
     message: str
 
 
+_REFUSALS: dict[type[Conflict], str | None] = {
+    OtherVersion: None,
+    KeyRefused: "p2px keys create OWNER, by whoever holds the cluster's secret, makes a new one",
+    TokenRefused: "p2px cluster token create, on a machine with the CA's key, makes a new one",
+}
 BUSY = "busy"  # code of an ``Away`` that says: not now
 
 _encoder = msgspec.msgpack.Encoder()
@@ -103,9 +141,34 @@ _encoder = msgspec.msgpack.Encoder()
 
 def proving_key(credentials: Credentials, hello: Hello) -> bytes:
     """Return the key that both sides prove to have when a caller says ``hello``."""
+    if credentials.key_id:
+        return credentials.secret
     if hello.role == ROLE_PEER:
         return derived(credentials.secret, "p2px peer", hello.caller)
+    if hello.role == ROLE_OWNER:
+        return owner_key(credentials.secret, hello.owner, hello.key)
+    if hello.role == ROLE_JOINER:
+        return join_key(credentials.secret, hello.key, hello.expires)
     return derived(credentials.secret, "p2px operator", hello.owner)
+
+
+def introduced(
+    credentials: Credentials, nonce: bytes, owner: str, role: int, caller: str, caller_port: int
+) -> Hello:
+    """Return the greeting of a caller that holds these credentials. Raises ``WrongOwner``.
+
+    A key says by itself who its holder is and what for; only the secret lets a caller choose.
+    """
+    if not credentials.key_id:
+        return Hello(VERSION, nonce, owner, role, caller, caller_port)
+    if owner and owner != credentials.owner:
+        raise WrongOwner(
+            f"the key {credentials.key_id} is {harmless(credentials.owner)}'s, "
+            f"who cannot act for {harmless(owner)}",
+            hint="leave the owner out, or use the key of the other one",
+        )
+    role = ROLE_JOINER if credentials.expires else ROLE_OWNER
+    return Hello(VERSION, nonce, credentials.owner, role, key=credentials.key_id, expires=credentials.expires)
 
 
 def node_proof(key: bytes, hello: Hello, nonce: bytes, node: str, cluster: str) -> bytes:
@@ -127,7 +190,13 @@ def check_hello(hello: Hello) -> None:
         )
     if len(hello.nonce) != NONCE_BYTES:
         raise BadHandshake(f"the nonce has {len(hello.nonce)} bytes, expected {NONCE_BYTES}")
-    for what, name in (("owner", hello.owner), ("caller", hello.caller)):
+    if hello.role not in (ROLE_OPERATOR, ROLE_PEER, ROLE_OWNER, ROLE_JOINER):
+        raise BadHandshake(f"role {hello.role} is unknown here")
+    if hello.role == ROLE_OWNER and not (hello.owner and hello.key):
+        raise BadHandshake("a key without an owner or an id")
+    if not 0 <= hello.expires < MAX_TIME_S:
+        raise BadHandshake(f"a token that expires at {hello.expires} s after 1970")
+    for what, name in (("owner", hello.owner), ("caller", hello.caller), ("key", hello.key)):
         if len(name) > MAX_NAME or not name.isprintable():
             raise BadHandshake(f"the {what} name is longer than {MAX_NAME} characters or not printable")
 
@@ -141,10 +210,24 @@ def check_challenge(key: bytes, hello: Hello, challenge: Challenge, where: str) 
         )
     expected = node_proof(key, hello, challenge.nonce, challenge.node, challenge.cluster)
     if len(challenge.nonce) != NONCE_BYTES or not hmac.compare_digest(expected, challenge.proof):
-        raise WrongSecret(
-            f"{where} belongs to another cluster: its secret is not the one given",
-            hint="use the cluster's own secret file, or --name for another cluster",
+        raise _not_proven(hello, where)
+
+
+def _not_proven(hello: Hello, where: str) -> WrongSecret:
+    if hello.role == ROLE_OWNER:
+        return WrongSecret(
+            f"key {hello.key} of {harmless(hello.owner)} is none of the cluster at {where}",
+            hint="another cluster made it, or the key file was changed",
         )
+    if hello.role == ROLE_JOINER:
+        return WrongSecret(
+            f"join token {hello.key} is none of the cluster at {where}",
+            hint="another cluster made it, or it was changed on its way",
+        )
+    return WrongSecret(
+        f"{where} belongs to another cluster: its secret is not the one given",
+        hint="use the cluster's own secret file, or --name for another cluster",
+    )
 
 
 def is_proven(key: bytes, hello: Hello, challenge: Challenge, proof: Proof) -> bool:
@@ -160,8 +243,10 @@ def turned_away(away: Away, where: str) -> Conflict:
             f"{where}: {said}",
             hint="the CA certificate is missing here: use the cluster file that p2px cluster init wrote",
         )
-    kind = OtherVersion if away.code == OtherVersion.code else TurnedAway
-    return kind(f"{where} turned the call away: {said}")
+    for kind, hint in _REFUSALS.items():
+        if away.code == kind.code:
+            return kind(f"{where}: {said}", hint=hint)
+    return TurnedAway(f"{where} turned the call away: {said}")
 
 
 def _proof(key: bytes, label: str, fields: list[object]) -> bytes:

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -22,7 +23,10 @@ HANDSHAKE_S = 5.0  # a stranger's whole greeting
 _Message = TypeVar("_Message")
 
 _encoder = msgspec.msgpack.Encoder()
-_hello = msgspec.msgpack.Decoder(auth.Hello)
+_hello: "msgspec.msgpack.Decoder[auth.Hello | auth.AskAuthority]"
+_hello = msgspec.msgpack.Decoder(auth.Hello | auth.AskAuthority)
+_authority: "msgspec.msgpack.Decoder[auth.Authority | auth.Away]"
+_authority = msgspec.msgpack.Decoder(auth.Authority | auth.Away)
 _proof = msgspec.msgpack.Decoder(auth.Proof)
 _challenge = msgspec.msgpack.Decoder(auth.Challenge | auth.Away)
 _verdict = msgspec.msgpack.Decoder(auth.Welcome | auth.Away)
@@ -35,8 +39,12 @@ def welcome(
     cluster: str,
     greeting: bytes,
     context: "SSLContext | None" = None,
-) -> auth.Hello:
+    admit: Callable[[auth.Hello], None] = lambda hello: None,
+) -> auth.Hello | None:
     """Carry out the node's side of the handshake and return the caller's greeting.
+
+    ``admit`` is asked about a caller who has proved who it is, and raises what turns it away. None: it only
+    asked who the CA is.
 
     With ``context`` (see ``tls``) everything goes through TLS, and nothing else is taken. Raises
     ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
@@ -45,6 +53,9 @@ def welcome(
     try:
         _enter(connection, context, deadline)
         hello = _decoded(_hello, connection.receive_one(deadline))
+        if isinstance(hello, auth.AskAuthority):
+            connection.send(framed(_encoder.encode(auth.Authority(credentials.ca))))
+            return None
         auth.check_hello(hello)
         nonce = secrets.token_bytes(auth.NONCE_BYTES)
         key = auth.proving_key(credentials, hello)
@@ -53,6 +64,7 @@ def welcome(
         connection.send(framed(_encoder.encode(challenge)))
         if not auth.is_proven(key, hello, challenge, _decoded(_proof, connection.receive_one(deadline))):
             raise auth.WrongSecret(f"{connection.address} does not hold this cluster's secret")
+        admit(hello)
     except P2pxError as error:
         if not isinstance(error, (ConnectionLost, NoAnswer)):
             try:
@@ -99,20 +111,15 @@ def dial(
     """
     deadline = monotonic() + timeout
     where = f"{host}:{port}"
+    sock = _connected(host, port, timeout)
     try:
-        sock = socket.create_connection((host, port), timeout=timeout)
-    except TimeoutError as error:
-        raise NoAnswer(f"{where} did not answer within {timeout:g} s") from error
-    except OSError as error:
-        raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
-    try:
-        sock.settimeout(None)
         connection = Connection(sock)
         if credentials.ca:
-            _begin_tls(connection, credentials.ca, host, where, deadline)
-        hello = auth.Hello(
-            auth.VERSION, secrets.token_bytes(auth.NONCE_BYTES), owner, role, caller, caller_port
-        )
+            from p2pcli.rpc.tls import caller_context
+
+            _begin_tls(connection, caller_context(credentials.ca), host, deadline)
+        nonce = secrets.token_bytes(auth.NONCE_BYTES)
+        hello = auth.introduced(credentials, nonce, owner, role, caller, caller_port)
         connection.send_blocking(framed(_encoder.encode(hello)))
         challenge = _decoded(_challenge, connection.receive_one(deadline))
         if isinstance(challenge, auth.Away):
@@ -131,11 +138,54 @@ def dial(
     return connection, challenge, bytes(verdict.greeting)
 
 
-def _begin_tls(connection: Connection, ca: str, host: str, where: str, deadline: float) -> None:
-    from p2pcli.rpc.tls import NotTls, Tls, caller_context
+def ask_authority(host: str, port: int, fingerprint: str, timeout: float = HANDSHAKE_S) -> str:
+    """Return the certificate (PEM) of the CA of the node there, which must have that fingerprint.
 
+    Nothing is said about oneself, for nobody is believed yet. Raises ``CertificateRefused`` and as ``dial``.
+    """
+    from p2pcli.rpc import certificates, tls
+
+    deadline = monotonic() + timeout
+    sock = _connected(host, port, timeout)
     try:
-        connection.begin_tls(Tls(caller_context(ca), where, host), deadline)
+        connection = Connection(sock)
+        _begin_tls(connection, tls.blind_context(), host, deadline)
+        connection.send_blocking(framed(_encoder.encode(auth.AskAuthority())))
+        answer = _decoded(_authority, connection.receive_one(deadline))
+        if isinstance(answer, auth.Away):
+            raise auth.turned_away(answer, connection.address)
+    finally:
+        sock.close()
+    try:
+        is_it = certificates.fingerprint(answer.certificate) == fingerprint
+    except certificates.BadCertificate:
+        is_it = False
+    if not is_it:
+        raise tls.CertificateRefused(
+            f"{host}:{port} is of another cluster: its CA is not the one that the token names",
+            hint="ask whoever gave you the token for a new one",
+        )
+    return answer.certificate
+
+
+def _connected(host: str, port: int, timeout: float) -> socket.socket:
+    where = f"{host}:{port}"
+    try:
+        sock = socket.create_connection((host, port), timeout=timeout)
+    except TimeoutError as error:
+        raise NoAnswer(f"{where} did not answer within {timeout:g} s") from error
+    except OSError as error:
+        raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
+    sock.settimeout(None)
+    return sock
+
+
+def _begin_tls(connection: Connection, context: "SSLContext", host: str, deadline: float) -> None:
+    from p2pcli.rpc.tls import NotTls, Tls
+
+    where = connection.address
+    try:
+        connection.begin_tls(Tls(context, where, host), deadline)
     except NotTls as error:
         away = _away_in(error.said)
         # A node that is full says so before it knows who calls.

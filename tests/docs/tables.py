@@ -112,7 +112,16 @@ def union(kinds: UnionType) -> tuple[Struct, ...]:
     return tuple(sorted(members, key=lambda member: str(member.__struct_config__.tag).zfill(3)))
 
 
-HANDSHAKE = (auth.Hello, auth.Challenge, auth.Proof, auth.Welcome, auth.Away, Greeting)
+HANDSHAKE = (
+    auth.Hello,
+    auth.AskAuthority,
+    auth.Authority,
+    auth.Challenge,
+    auth.Proof,
+    auth.Welcome,
+    auth.Away,
+    Greeting,
+)
 VIEWS = (
     views.BookView,
     views.OrderView,

@@ -26,6 +26,7 @@ FIGURES = {
         f"Both nonces have {auth.NONCE_BYTES} bytes",
         f"The whole handshake has {handshake.HANDSHAKE_S:g} s",
         f"`role` is {auth.ROLE_OPERATOR} for a client and {auth.ROLE_PEER} for a peer",
+        f"{auth.ROLE_OWNER} for the holder of an owner's key and {auth.ROLE_JOINER} for that of a join token",
         f"carries 1 to {requests.MAX_COMMANDS_IN_FRAME:,} commands in at most"
         f" {requests.MAX_COMMAND_BYTES_IN_FRAME // KIB} KiB",
         f"makes a read wait, up to {server.AT_LEAST_S:g} s",
