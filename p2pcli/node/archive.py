@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS touches (
     order_id INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (order_id, sequence)) WITHOUT ROWID;
 """
 
-_decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
+decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
 
 
 class HistoryBroken(P2pxError):
@@ -132,7 +132,7 @@ class Archive:
         rows = self._rows(statement, *values)
         try:
             return [
-                Record(sequence, time_ns, decode_body(body).groups, _decode_outcomes(outcomes))
+                Record(sequence, time_ns, decode_body(body).groups, decode_outcomes(outcomes))
                 for sequence, time_ns, _, _, body, outcomes in rows
             ]
         except (msgspec.MsgspecError, BadBody) as error:

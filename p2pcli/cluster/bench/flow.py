@@ -9,7 +9,7 @@ import random
 from p2pcli.market.commands import CancelAll, ClientCommand, Place, Side
 from p2pcli.market.instrument import Instrument
 
-SWEEP = 10_000  # commands between two that cancel everything
+SWEEP = 1_000  # commands between two that cancel everything
 PRICE = 1_000_000  # ticks around which orders are placed, unless the market's maximum is lower
 LOTS = 1_000_000  # the unit of quantities, likewise
 
