@@ -5,7 +5,7 @@ kind decides the exit code of the command line; the message says what, where, ex
 the hint is the next command to type, or None when there is none worth typing.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class P2pxError(Exception):
@@ -18,6 +18,12 @@ class P2pxError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.request_name = ""  # what the nodes' logs call the request that failed; "": none was sent
+
+    def on(self, request: str) -> Self:
+        """Name the request that failed, and return this."""
+        self.request_name = request
+        return self
 
 
 class BadInput(P2pxError):

@@ -1,5 +1,6 @@
 """``p2px cluster logs``: what the processes wrote, merged, as lines for people or as they were written."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,14 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_processes
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.order_life import order_life
-from p2pcli.cli.render.records import NAME_STYLES, record_line, wanted
+from p2pcli.cli.render.records import NAME_STYLES, Wanted, record_line
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import order_named
 from p2pcli.cluster.logs import all_lines, follow, last_lines, log_files
+from p2pcli.errors import BadInput
 from p2pcli.market.instrument import parse_order_name
+
+_REQUEST = re.compile(r"[0-9a-f]{10}-[0-9]{1,20}")
 
 
 @click.command(
@@ -25,6 +29,7 @@ from p2pcli.market.instrument import parse_order_name
         "p2px cluster logs client1 client2 -f",
         "p2px cluster logs -n 500 --level warning",
         "p2px cluster logs --order 1042 -o jsonl",
+        "p2px cluster logs --request 3f9a1c20d4-1",
     ),
 )
 @click.argument("names", metavar="[NODE...]", nargs=-1, shell_complete=complete_processes)
@@ -34,6 +39,11 @@ from p2pcli.market.instrument import parse_order_name
 )
 @click.option("--order", metavar="ID", help="Only lines about this order, in every process.")
 @click.option(
+    "--request",
+    metavar="ID",
+    help="Only lines about this request: orders tell theirs with -v.",
+)
+@click.option(
     "--level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="debug",
@@ -41,27 +51,54 @@ from p2pcli.market.instrument import parse_order_name
 )
 @click.pass_obj
 def logs(
-    invocation: Invocation, names: Sequence[str], following: bool, lines: int, order: str | None, level: str
+    invocation: Invocation,
+    names: Sequence[str],
+    following: bool,
+    lines: int,
+    order: str | None,
+    request: str | None,
+    level: str,
 ) -> None:
     """Show what nodes, registry members and the supervisor wrote; of all when none is named.
 
-    With --order, one order's way through all of them, from the first line to the last. Nodes write
-    such lines at level debug (logging.level); without them the order's history tells what it knows.
+    With --order or --request, its way through all of them, from the first line to the last. Nodes write
+    such lines at level debug (logging.level); without them an order's history tells what it knows.
     """
     if order is not None:
         parse_order_name(order)
+    if request is not None:
+        _check_request(request)
+    about = [wanted for wanted in (order, request) if wanted is not None]
     paths = log_files(invocation.folder, tuple(names))
-    shown = _Shown(invocation, sorted(paths), order, level)
-    if order is not None:
-        old = [(name, line) for name, path in paths.items() for line in all_lines(path) if order in line]
+    shown = _Shown(invocation, sorted(paths), Wanted(level, order, request))
+    if about:
+        old = [
+            (name, line)
+            for name, path in paths.items()
+            for line in all_lines(path)
+            if all(part in line for part in about)
+        ]
     else:
         old = [(name, line) for name, path in paths.items() for line in last_lines(path, lines)]
     # ISO times sort as text, and they are what every line begins with.
     is_told = shown.print(sorted(old, key=lambda item: item[1]))
-    if order is not None and not is_told:
+    if not is_told and request is not None:
+        invocation.screen.note(
+            f"no log line names request {request}; nodes write them at logging.level debug"
+            " (a slow one at warning)"
+        )
+    elif not is_told and order is not None:
         _tell_life(invocation, shown, order)
     if following:
         shown.print(follow(paths))
+
+
+def _check_request(text: str) -> None:
+    if not _REQUEST.fullmatch(text):
+        raise BadInput(
+            f"{text[:60]!a} is no request id",
+            hint="p2px order ... -v tells it: 3f9a1c20d4-1 is one",
+        )
 
 
 def _tell_life(invocation: Invocation, shown: "_Shown", order: str) -> None:
@@ -84,7 +121,7 @@ def attach(invocation: Invocation) -> None:
 
     paths = log_files(invocation.folder, ())
     try:
-        _Shown(invocation, sorted(paths), None, "info").print(follow(paths))
+        _Shown(invocation, sorted(paths), Wanted("info")).print(follow(paths))
     except KeyboardInterrupt:
         invocation.screen.note(f"\nstopping cluster {invocation.folder.name}")
         down(invocation.folder)
@@ -93,10 +130,9 @@ def attach(invocation: Invocation) -> None:
 class _Shown:
     """Lines of many processes on one screen, each process in its own colour."""
 
-    def __init__(self, invocation: Invocation, names: Sequence[str], order: str | None, level: str) -> None:
+    def __init__(self, invocation: Invocation, names: Sequence[str], wanted: Wanted) -> None:
         self._screen = invocation.screen
-        self._order = order
-        self._level = level
+        self._wanted = wanted
         self._width = max((len(name) for name in names), default=0)
         self._styles = {name: NAME_STYLES[place % len(NAME_STYLES)] for place, name in enumerate(names)}
 
@@ -105,7 +141,7 @@ class _Shown:
         is_any = False
         for name, line in items:
             record = _record(line)
-            if wanted(record, self._order, self._level):
+            if self._wanted.takes(record):
                 is_any = True
                 self.show(name, record, line)
         return is_any

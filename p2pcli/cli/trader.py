@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from p2pcli.cli.reach import addresses, reach
-from p2pcli.errors import NotRunning, TimedOut
+from p2pcli.errors import NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import Instrument
@@ -64,13 +64,19 @@ class Trader:
             try:
                 return self.client.submit(market, commands)
             except (Busy, TimedOut, NotRunning) as error:
+                self._tell_request(error.request_name)
                 self._invocation.tell(f"{self.node}: {error.message}; asking every node")
                 self._roaming = self._roam()
-        return self._roaming.submit(market, commands)
+        try:
+            return self._roaming.submit(market, commands)
+        except P2pxError as error:
+            self._tell_request(error.request_name)
+            raise
 
     def carry_out(self, instrument: Instrument, command: Command) -> Carried:
         """Carry out one command that has an id. Raises ``CommandRefused`` when the market says no."""
         answer = self.submit(instrument.symbol, [command])
+        self._tell_request(answer.request)
         outcome, sequence = answer.outcomes[0], answer.sequence
         is_repeated = isinstance(outcome, Repeated)
         if isinstance(outcome, Repeated):
@@ -92,6 +98,10 @@ class Trader:
             return self.client.order(instrument.symbol, order)
         with reach(self._invocation) as client:  # the first node was lost meanwhile
             return client.order(instrument.symbol, order)
+
+    def _tell_request(self, request: str) -> None:
+        if request:
+            self._invocation.tell(f"request {request}: to follow it, p2px cluster logs --request {request}")
 
     def _roam(self) -> "RoamingClient":
         from p2pcli.node.roaming import RoamingClient  # only trouble pays for it

@@ -1,9 +1,10 @@
 """What a batch carries through the log: a time and the commands of one or more clients, as MessagePack.
 
-    [version, time_ns, [[owner, [command, command, ...]], ...]]
+    [version, time_ns, [[owner, [command, command, ...], requests], ...]]
 
 One group is what one connection asked at once (``parcels``): a request or many. The node that gathers a
-batch embeds its list of commands as the parcel has it, encoded once for log, peers and history.
+batch embeds its list of commands as the parcel has it, encoded once for log, peers and history. ``requests``
+names what was asked (``asked``), for the logs of those who apply it; a node's own commands have none.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ import msgspec
 
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Command
+from p2pcli.node.asked import Asked
 
-VERSION = 1
+VERSION = 2
+READ = (1, 2)  # versions; 1 named no requests
 MAX_COMMANDS = 10_000  # in one body, and so in one request
 MAX_GROUPS = 10_000  # in one body; an empty one is legal
 MAX_TIME_NS = (1 << 63) - 1  # in the year 2262; history stores it as a signed integer
@@ -30,6 +33,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
 
     owner: str
     commands: list[Command]
+    asked: Asked | None = None
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -46,8 +50,10 @@ _BODY = msgspec.msgpack.Decoder(Body)
 _VERSION = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
 
 
-def encode_body(time_ns: int, groups: Sequence[tuple[str, msgspec.Raw]]) -> bytes:
-    """Return a body's bytes. A group is an owner and a MessagePack list of commands, checked before."""
+def encode_body(
+    time_ns: int, groups: Sequence[tuple[str, msgspec.Raw] | tuple[str, msgspec.Raw, Asked | None]]
+) -> bytes:
+    """Return a body's bytes. A group is an owner, a list of commands in MessagePack, and its requests."""
     return _ENCODER.encode((VERSION, time_ns, groups))
 
 
@@ -57,7 +63,7 @@ def decode_body(data: bytes) -> Body:
         body = _BODY.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _bad(data, error) from None
-    if body.version != VERSION:
+    if body.version not in READ:
         raise _unknown(body.version)
     if not 0 <= body.time_ns <= MAX_TIME_NS:
         raise BadBody(f"body of {len(data)} bytes: time must be 0 to {MAX_TIME_NS} ns, not {body.time_ns}")
@@ -75,7 +81,7 @@ def _bad(data: bytes, error: Exception) -> BadBody:
         version = _VERSION.decode(data)[0]
     except (msgspec.MsgspecError, RecursionError, ValueError):
         version = VERSION
-    if version != VERSION:
+    if version not in READ:
         return _unknown(version)
     return BadBody(f"body of {len(data)} bytes does not decode: {error}")
 

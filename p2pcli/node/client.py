@@ -18,6 +18,7 @@ from p2pcli.errors import P2pxError
 from p2pcli.market.commands import ClientCommand, Command
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, BreakerView, DayView, NodeStatus, OrderView, TradeView
+from p2pcli.node.asked import request_name
 from p2pcli.node.requests import (
     Answer,
     Answers,
@@ -108,14 +109,22 @@ class ExchangeClient:
                 raise Unknown(
                     f"{error.message}; the order may or may not have taken effect",
                     hint="repeat it with the same client order id to find out",
-                ) from error
-        answer = _expect(reply, Answer)
+                ).on(self.request_name(request)) from error
+        name = self.request_name(request)
+        try:
+            answer = _expect(reply, Answer)
+        except P2pxError as error:
+            raise error.on(name) from None
         self.saw(market, answer.sequence)
-        return answer
+        return msgspec.structs.replace(answer, request=name)
 
     def send(self, market: str, commands: Sequence[Command]) -> int:
         """Send commands without waiting; returns the id that their reply will carry."""
         return self._send(market, commands)
+
+    def request_name(self, request: int) -> str:
+        """Return what the logs of all nodes call a request of this client."""
+        return request_name(self.connection.session, request)
 
     def next_reply(self) -> Answer | Fault:
         """Return the next reply to something sent with ``send``, in the order the node answers."""

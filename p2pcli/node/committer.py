@@ -15,10 +15,11 @@ from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable, Undecided
 from p2pcli.market.instrument import Instrument
+from p2pcli.node.asked import by_request, size_of
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.metrics import Histogram
-from p2pcli.node.parcels import Parcel, answer_frames, by_request
+from p2pcli.node.parcels import Parcel, answer_frames
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Busy, NotServing, Unknown, encode, fault
 from p2pcli.node.trace import named
@@ -153,7 +154,7 @@ class Committer:
 
     def _commit(self, parcels: list[Parcel]) -> None:
         time_ns = now_ns()
-        raw = encode_body(time_ns, [(parcel.owner, parcel.encoded) for parcel in parcels])
+        raw = encode_body(time_ns, [(parcel.owner, parcel.encoded, parcel.asked) for parcel in parcels])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
         began = monotonic()
         body = Body(VERSION, time_ns, [Group(parcel.owner, parcel.commands) for parcel in parcels])
@@ -235,7 +236,7 @@ class Committer:
         timings: tuple[float, float, float],
         level: int,
     ) -> None:
-        """Log what became of each request, by its own id and the ids of its orders."""
+        """Log what became of each request, by its own name and the ids of its orders."""
         append_ms, apply_ms, answer_ms = (round(1000 * seconds, 3) for seconds in timings)
         entry = {
             "market": self._instrument.symbol,
@@ -247,9 +248,9 @@ class Committer:
         }
         event = "slow commit" if level > logging.DEBUG else "committed"
         for parcel, answers in zip(parcels, applied.outcomes, strict=True):
-            for request, outcomes in by_request(parcel, answers):
+            for request, outcomes in by_request(parcel.asked, answers):
                 for orders in named(self._instrument, outcomes):
-                    about = {"request": request, "owner": parcel.owner, "orders": orders}
+                    about = request | {"owner": parcel.owner, "orders": orders}
                     logger.log(level, event, extra=entry | about)
 
     def _answer(self, parcels: list[Parcel], applied: Applied) -> int:
@@ -278,7 +279,8 @@ def _busy(trouble: P2pxError) -> Busy:
 
 
 def _size(parcel: Parcel) -> int:
-    return len(parcel.encoded) + len(parcel.owner) + 16  # and at most so much of MessagePack around it
+    size = len(parcel.encoded) + len(parcel.owner) + 16  # and at most so much of MessagePack around it
+    return size + size_of(parcel.asked) if parcel.asked is not None else size
 
 
 def _send(connection: Connection, frames: bytes) -> None:

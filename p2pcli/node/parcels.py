@@ -11,6 +11,7 @@ import msgspec
 
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
+from p2pcli.node.asked import Asked, asked
 from p2pcli.node.requests import MAX_COMMAND_BYTES_IN_FRAME, MAX_COMMANDS_IN_FRAME, Answers, Submit, encode
 from p2pcli.rpc.frame import FrameTooLarge, framed
 from p2pcli.rpc.tcp import Connection
@@ -29,11 +30,12 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     counts: list[int]  # commands of each
     commands: list[Command]  # of all of them, one request after the other
     encoded: msgspec.Raw  # the same commands as the log stores them
+    asked: Asked | None  # the requests as the log stores them; None: the node itself asks
 
 
 def own_parcel(owner: str, command: Command) -> Parcel:
     """Return a command of the node's own."""
-    return Parcel(None, owner, [0], [1], [command], msgspec.Raw(encode([command])))
+    return Parcel(None, owner, [0], [1], [command], msgspec.Raw(encode([command])), None)
 
 
 def parcels(connection: Connection, owner: str, submits: Sequence[Submit]) -> Iterator[Parcel]:
@@ -47,15 +49,8 @@ def parcels(connection: Connection, owner: str, submits: Sequence[Submit]) -> It
         return
     ids = [submit.id for submit in submits]
     counts = [len(submit.commands) for submit in submits]
-    yield Parcel(connection, owner, ids, counts, commands, msgspec.Raw(encoded))
-
-
-def by_request(parcel: Parcel, outcomes: Sequence[Outcome]) -> Iterator[tuple[int, Sequence[Outcome]]]:
-    """Yield each request's id with the outcomes of its commands."""
-    start = 0
-    for request, count in zip(parcel.ids, parcel.counts, strict=True):
-        yield request, outcomes[start : start + count]
-        start += count
+    by = asked(connection.session, ids, counts, len(commands))
+    yield Parcel(connection, owner, ids, counts, commands, msgspec.Raw(encoded), by)
 
 
 def answer_frames(sequence: int, ids: list[int], counts: list[int], outcomes: list[Outcome]) -> bytes:

@@ -16,6 +16,7 @@ from p2pcli.log.chain import link
 from p2pcli.log.entry import Batch, Entry, Log
 from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Checkpoint
+from p2pcli.node.asked import by_request
 from p2pcli.node.attest import Attestations, StateDiffers
 from p2pcli.node.body import Body, decode_body
 from p2pcli.node.early import Early
@@ -220,23 +221,17 @@ class Replica:
             self._moved.notify_all()
         # The committer tells of this node's own; what a restart applies again was told before.
         if self._epoch and batch.producer != self._name and logger.isEnabledFor(logging.DEBUG):
-            self._trace(applied, batch)
+            self._trace(applied, batch, body)
 
-    def _trace(self, applied: Applied, batch: Batch) -> None:
+    def _trace(self, applied: Applied, batch: Batch, body: Body) -> None:
         instrument = self._machine.instrument
         if instrument is None:
             return
-        for outcomes in applied.outcomes:
-            for orders in named(instrument, outcomes):
-                logger.debug(
-                    "applied",
-                    extra={
-                        "market": instrument.symbol,
-                        "sequence": applied.sequence,
-                        "from": batch.producer,
-                        "orders": orders,
-                    },
-                )
+        entry = {"market": instrument.symbol, "sequence": applied.sequence, "from": batch.producer}
+        for group, answers in zip(body.groups, applied.outcomes, strict=False):
+            for request, outcomes in by_request(group.asked, answers):
+                for orders in named(instrument, outcomes):
+                    logger.debug("applied", extra=entry | request | {"orders": orders})
 
     def _attest(self, entry: Entry, body: Body) -> None:
         for group in body.groups:

@@ -222,6 +222,7 @@ class Answer(msgspec.Struct, frozen=True):
     id: int
     sequence: int
     outcomes: list[Outcome]
+    request: str = ""  # what every node's log calls the request; where one waited for this answer
 
 
 class BadRequest(BadInput):

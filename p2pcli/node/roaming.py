@@ -143,7 +143,7 @@ class RoamingClient:
         return Unknown(
             f"no answer within {self._deadline_s:g} s: {trouble.message}",
             hint="repeat it with the same client order id to find out",
-        )
+        ).on(trouble.request_name)  # the last of several
 
 
 def with_id(command: Command) -> Command:

@@ -10,6 +10,7 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError, harmless
 from p2pcli.market.views import BreakerView, NodeStatus, OrderView
 from p2pcli.node.allowance import Allowances
+from p2pcli.node.asked import request_name
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.parcels import parcels
 from p2pcli.node.permissions import check_asked, check_seen, is_guest
@@ -323,7 +324,7 @@ class Session:
                 extra={
                     "market": market.instrument.symbol,
                     "sequence": sequence,
-                    "request": request.id,
+                    "request": request_name(self._connection.session, request.id),
                     "owner": self._owner,
                     "what": type(request).__name__,
                     "took_ms": round(1000 * took, 3),

@@ -32,7 +32,7 @@ def orders_of(outcomes: Sequence[Outcome]) -> list[int]:
 
 
 def named(instrument: Instrument, outcomes: Sequence[Outcome]) -> Iterator[list[str]]:
-    """Yield the names of those orders, at most ``MAX_NAMED`` at a time; nothing when there are none."""
+    """Yield the names of those orders, at most ``MAX_NAMED`` at a time; [] once when there are none."""
     orders = orders_of(outcomes)
-    for start in range(0, len(orders), MAX_NAMED):
+    for start in range(0, max(1, len(orders)), MAX_NAMED):
         yield [instrument.order_name(order) for order in orders[start : start + MAX_NAMED]]

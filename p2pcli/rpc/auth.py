@@ -181,6 +181,11 @@ def caller_proof(key: bytes, hello: Hello, challenge: Challenge) -> bytes:
     return _proof(key, "p2px caller", [hello, challenge])
 
 
+def session_name(hello: Hello) -> str:
+    """Return what both ends call the conversation that ``hello`` begins: 40 bits of chance."""
+    return hello.nonce[:5].hex()
+
+
 def check_hello(hello: Hello) -> None:
     """Raise ``OtherVersion`` or ``BadHandshake`` unless the greeting can be answered."""
     if hello.version != VERSION:

@@ -73,6 +73,7 @@ def welcome(
                 pass
         raise
     connection.send(framed(_encoder.encode(auth.Welcome(msgspec.Raw(greeting)))))
+    connection.session = auth.session_name(hello)
     connection.settle()
     return hello
 
@@ -134,6 +135,7 @@ def dial(
     except BaseException:
         sock.close()
         raise
+    connection.session = auth.session_name(hello)
     connection.settle(CALLER_TICK_S)
     return connection, challenge, bytes(verdict.greeting)
 

@@ -77,6 +77,7 @@ class Connection:
         self._early: list[bytes] = []  # payloads that came in one piece with the end of the TLS handshake
         host, port = sock.getpeername()[:2]
         self.address = f"{host}:{port}"
+        self.session = ""  # what both ends call this conversation in their logs, from the handshake on
         _tune(sock)
 
     # -- receiving --------------------------------------------------------------------------------

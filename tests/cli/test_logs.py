@@ -1,6 +1,7 @@
 """``p2px cluster logs``: what processes wrote, merged."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -47,7 +48,12 @@ def test_an_order_that_no_log_names_is_told_from_history(p2px):
 
 def test_what_is_no_order_id_and_an_order_nobody_placed_are_told_apart(p2px):
     assert p2px("cluster", "logs", "--order", "x").code == 2
+    assert p2px("cluster", "logs", "--request", "x").code == 2
     assert p2px("cluster", "logs", "--order", "999999").code == 4
+
+
+def request_told(said):
+    return re.search(r"^request (\S+):", said.err, re.MULTILINE)[1]
 
 
 def test_at_level_debug_one_order_is_followed_across_processes(nowhere):
@@ -55,11 +61,18 @@ def test_at_level_debug_one_order_is_followed_across_processes(nowhere):
     up = shell("cluster", "up", "-n", "2", "--ephemeral", P2PX_LOGGING_LEVEL="debug")
     assert up.code == 0, up.err
     try:
-        placed = shell("order", "buy", "0.5@30000", "--node", "client1", "-o", "json").json
+        said = shell("order", "buy", "0.5@30000", "--node", "client1", "-o", "json", "-v")
+        placed, request = said.json, request_told(said)
         shell("verify")  # both nodes have applied it now
         rows = shell("cluster", "logs", "--order", placed["order_id"], "-o", "jsonl").lines
         told = {row["process"]: row["event"] for row in rows if row["sequence"] == placed["sequence"]}
         assert told == {"client1": "committed", "client2": "applied"}
+        asked = shell("cluster", "logs", "--request", request, "-o", "jsonl").lines
+        assert [row for row in rows if row["sequence"] == placed["sequence"]] == asked
+        said = shell("order", "cancel", placed["order_id"], "-v", "--node", "client2")
+        assert said.code == 1
+        (refused,) = shell("cluster", "logs", "client2", "--request", request_told(said), "-o", "jsonl").lines
+        assert (refused["event"], refused["orders"]) == ("committed", [placed["order_id"]])
     finally:
         shell.hang_up()
         assert shell("cluster", "down").code == 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Halt, Place, Side
 from p2pcli.node import body as room
+from p2pcli.node.asked import asked
 from p2pcli.node.body import BadBody, Body, Group, decode_body, encode_body
 
 COMMANDS = [
@@ -20,11 +21,17 @@ COMMANDS = [
     Halt(),
 ]
 RAW = msgspec.Raw(msgspec.msgpack.encode(COMMANDS))
-GOOD = encode_body(123, [("ann", RAW), ("bob", RAW)])
+ASKED = asked("3f9a1c20d4", [3, 4], [1, 4], 5)
+GOOD = encode_body(123, [("ann", RAW, ASKED), ("bob", RAW)])
 
 
 def test_body_comes_back_as_it_went_in():
-    assert decode_body(GOOD) == Body(1, 123, [Group("ann", COMMANDS), Group("bob", COMMANDS)])
+    assert decode_body(GOOD) == Body(2, 123, [Group("ann", COMMANDS, ASKED), Group("bob", COMMANDS)])
+
+
+def test_a_body_of_the_first_version_is_read_without_names_of_requests():
+    old = msgspec.msgpack.encode((1, 123, [("ann", RAW)]))
+    assert decode_body(old) == Body(1, 123, [Group("ann", COMMANDS)])
 
 
 def test_clients_own_bytes_are_embedded_as_they_are():
@@ -32,8 +39,8 @@ def test_clients_own_bytes_are_embedded_as_they_are():
 
 
 def test_unknown_version_is_named_whatever_else_changed():
-    with pytest.raises(BadBody, match="version 2, this p2px reads version 1") as raised:
-        decode_body(msgspec.msgpack.encode((2, {"new": "form"}, None)))
+    with pytest.raises(BadBody, match="version 3, this p2px reads version 2") as raised:
+        decode_body(msgspec.msgpack.encode((3, {"new": "form"}, None)))
     assert raised.value.hint is not None
     with pytest.raises(BadBody, match="version 0"):
         decode_body(msgspec.msgpack.encode((0, 1, [])))

@@ -103,11 +103,11 @@ def test_at_debug_level_an_order_is_followed_from_its_request_to_every_node(star
         other.book(MARKET, at_least=answer.sequence)
     committed = [one for one in records(caplog, "committed") if one.sequence == answer.sequence]
     assert [(one.request, one.owner, one.market, one.orders) for one in committed] == [
-        (answer.id, "ann", MARKET, ["1", "2"])
+        (answer.request, "ann", MARKET, ["1", "2"])
     ]
     applied = [one for one in records(caplog, "applied") if one.sequence == answer.sequence]
-    assert [(getattr(one, "from"), one.market, one.orders) for one in applied] == [
-        ("client1", MARKET, ["1", "2"])
+    assert [(one.request, getattr(one, "from"), one.market, one.orders) for one in applied] == [
+        (answer.request, "client1", MARKET, ["1", "2"])
     ]
 
 
@@ -126,7 +126,7 @@ def test_a_slow_commit_and_a_slow_read_are_logged_with_their_timings(start_node,
         client.book(MARKET)
         wait_until(lambda: records(caplog, "slow read"))
     commit = next(one for one in records(caplog, "slow commit") if one.sequence == answer.sequence)
-    assert (commit.orders, commit.request, commit.levelname) == (["1"], answer.id, "WARNING")
+    assert (commit.orders, commit.request, commit.levelname) == (["1"], answer.request, "WARNING")
     assert all(value >= 0 for value in (commit.append_ms, commit.apply_ms, commit.answer_ms))
     read = records(caplog, "slow read")[0]
     assert (read.what, read.owner, read.took_ms > 0) == ("ReadBook", "ann", True)

@@ -1,5 +1,6 @@
 """Requests go into parcels that fit, none is lost or out of order, and each gets its own answer back."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,15 +13,13 @@ from p2pcli.market.events import Cancelled, Done, Fill, Placed, Repeated, Status
 from p2pcli.node.parcels import (
     MAX_PARCEL_BYTES,
     MAX_PARCEL_COMMANDS,
-    Parcel,
     answer_frames,
-    by_request,
     parcels,
 )
 from p2pcli.node.requests import Answer, Submit, answers_apart, decode_reply, decode_request, encode
 from p2pcli.rpc.frame import FrameDecoder
 
-NOBODY: Any = None
+NOBODY: Any = SimpleNamespace(session="3f9a1c20d4")
 
 
 def sweep(fills: int) -> Placed:
@@ -58,11 +57,6 @@ def test_commands_that_came_in_few_bytes_still_fit_a_batch():
     (parcel,) = parcels(NOBODY, "ann", [decode_request(payload)])
     assert parcel.commands == [CancelAll()] * 1000
     assert msgspec.msgpack.decode(parcel.encoded) == [[4, None, ""]] * 1000
-
-
-def test_each_request_has_its_own_outcomes():
-    parcel = Parcel(NOBODY, "ann", [4, 9], [2, 1], [], msgspec.Raw(b""))
-    assert list(by_request(parcel, [1, 2, 3])) == [(4, [1, 2]), (9, [3])]
 
 
 def test_answers_that_need_several_frames_arrive_whole():

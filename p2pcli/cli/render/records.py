@@ -1,6 +1,7 @@
 """Lines of the processes' log files, for people."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from p2pcli.cli.render.ink import Paint, harmless, plain
@@ -13,14 +14,24 @@ NAME_STYLES = ("name1", "name2", "name3", "name4", "name5", "name6")  # one for 
 _HIDDEN = frozenset({"time", "level", "process", "pid", "logger", "event", "thread", "environment"})
 
 
-def wanted(record: Mapping[str, Any], order: str | None, level: str) -> bool:
-    """Return whether a record is of this level or above and, when ``order`` is given, about that order."""
-    if LEVELS.get(str(record.get("level")), LEVELS["info"]) < LEVELS[level]:
-        return False
-    if order is None or str(record.get("order")) == order:
-        return True
-    orders = record.get("orders")  # of one request, or of one applied entry
-    return isinstance(orders, list) and order in orders
+@dataclass(frozen=True)
+class Wanted:
+    """Which records to show: of a level or above and, where given, about one order or one request."""
+
+    level: str
+    order: str | None = None
+    request: str | None = None
+
+    def takes(self, record: Mapping[str, Any]) -> bool:
+        """Return whether to show a record."""
+        if LEVELS.get(str(record.get("level")), LEVELS["info"]) < LEVELS[self.level]:
+            return False
+        if self.request is not None and record.get("request") != self.request:
+            return False
+        if self.order is None or str(record.get("order")) == self.order:
+            return True
+        orders = record.get("orders")  # of one request, in one entry
+        return isinstance(orders, list) and self.order in orders
 
 
 def record_line(record: Mapping[str, Any], line: str, paint: Paint = plain) -> str:
