@@ -214,10 +214,12 @@ def _check_authority(folder: ClusterFolder, wanted: str) -> None:
 
 def _timed_out(folder: ClusterFolder, last: ClusterReport | None, timeout: float) -> StartTimedOut:
     children = last.children if last is not None else ()
-    late = [child.name for child in children if child.state is not State.RUNNING] or [SUPERVISOR]
+    late = [child for child in children if child.state is not State.RUNNING]
+    names = [child.name for child in late] or [SUPERVISOR]
+    why = next((f": {child.last_error}" for child in late if child.last_error), "")
     return StartTimedOut(
-        f"cluster {folder.name} was not ready in {timeout:g} s, waiting for {', '.join(late)}",
-        hint=f"p2px cluster logs {late[0]}, or a longer --timeout",
+        f"cluster {folder.name} was not ready in {timeout:g} s, waiting for {', '.join(names)}{why}",
+        hint=f"p2px cluster logs {names[0]}, or a longer --timeout",
     )
 
 

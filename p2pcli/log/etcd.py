@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from p2pcli.log.entry import BadBatch, Batch, Entry, Undecided, check_batch
-from p2pcli.log.etcd_client import Compacted, NoAnswer
+from p2pcli.log.etcd_client import QUICK_S, Compacted, NoAnswer
 from p2pcli.log.etcd_keys import Lane, encode_stored
 from p2pcli.log.etcd_market import EtcdMarket, add_put, add_range
 from p2pcli.log.etcd_merge import Found
@@ -54,9 +54,7 @@ class EtcdLog:
                 sequence = self._put(batch, max(0.001, deadline - time.monotonic()))
             except NoAnswer as silence:
                 self._market.check()
-                raise Undecided(
-                    f"{silence.message}; the batch may be in or not", hint=silence.hint
-                ) from silence
+                raise Undecided(silence.message, hint=silence.hint) from silence
             if sequence is not None:
                 return sequence
 
@@ -77,7 +75,7 @@ class EtcdLog:
         add_range(request.success, keys.count, keys_only=True)
         for wanted in (key, lane_key, keys.meta):
             add_range(request.failure, wanted)
-        answer = self._market.client.txn(request, timeout)
+        answer = self._market.client.txn(request, timeout, QUICK_S)
         if answer.succeeded:
             self._sent[lane] = batch.number
             return self._market.counted(answer.responses[-1].range)

@@ -10,6 +10,7 @@ tokens (user and password) expire; a refused one is fetched anew.
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +30,11 @@ from p2pcli.errors import BadInput, P2pxError
 from p2pcli.log.entry import LogFull, Unavailable
 from p2pcli.log.etcd_place import EtcdPlace
 
-FIRST_ATTEMPT_S: Final = (
-    1.0  # one member's time to answer; doubled each time, so that a slow one is not flooded
-)
-LONGEST_ATTEMPT_S: Final = 4.0
-PAUSE_S: Final = 0.05  # after a quick failure: an election takes a second
+# One member's time to answer, each time it is asked. What is asked before an election is over (one to four
+# seconds, by default) is lost, so a write is asked again soon; an answer of megabytes needs more time.
+QUICK_S: Final = (0.5,)
+PATIENT_S: Final = (0.5, 0.5, 1.0, 2.0, 4.0)
+PAUSE_S: Final = 0.05  # after a quick failure
 DEFRAGMENT_S: Final = 30.0
 
 _KV: Final = "/etcdserverpb.KV/"
@@ -83,9 +84,9 @@ class EtcdClient:
         self._token = ""
         self._closed = threading.Event()
 
-    def txn(self, request: Any, timeout: float) -> Any:
+    def txn(self, request: Any, timeout: float, attempts_s: Sequence[float] = PATIENT_S) -> Any:
         """Return the answer to a ``TxnRequest``. Raises like ``ask``."""
-        return self.ask(f"{_KV}Txn", request, MESSAGES["TxnResponse"], timeout)
+        return self.ask(f"{_KV}Txn", request, MESSAGES["TxnResponse"], timeout, attempts_s)
 
     def range(self, request: Any, timeout: float) -> Any:
         """Return the answer to a ``RangeRequest``. Raises like ``ask``."""
@@ -104,15 +105,23 @@ class EtcdClient:
         except Compacted:
             pass
 
-    def ask(self, method: str, request: Any, response: Any, timeout: float) -> Any:
-        """Return a member's answer within ``timeout`` seconds.
+    def ask(
+        self,
+        method: str,
+        request: Any,
+        response: Any,
+        timeout: float,
+        attempts_s: Sequence[float] = PATIENT_S,
+    ) -> Any:
+        """Return a member's answer within ``timeout`` seconds; ``attempts_s`` has the time of each attempt.
 
         Raises ``NoAnswer``; ``LogFull`` when etcd's quota is used up, ``Unavailable`` when etcd refuses (its
         message says why) and ``Compacted``, all three only if no attempt before was left without an answer.
         """
         deadline = time.monotonic() + timeout
-        attempt_s, doubtful = FIRST_ATTEMPT_S, False
+        attempts, doubtful = iter(attempts_s), False
         while True:
+            attempt_s = next(attempts, attempts_s[-1])
             member = self._preferred
             began = time.monotonic()
             try:
@@ -127,7 +136,6 @@ class EtcdClient:
                         self._preferred = (member + 1) % len(self._channels)
                 if time.monotonic() + PAUSE_S >= deadline or self._closed.is_set():
                     raise self._no_answer(timeout, error) from error
-            attempt_s = min(attempt_s * 2, LONGEST_ATTEMPT_S)
             self._closed.wait(max(0.0, PAUSE_S - (time.monotonic() - began)))
 
     def defragment(self) -> None:
@@ -209,8 +217,9 @@ class EtcdClient:
 
     def _no_answer(self, timeout: float, error: Exception) -> NoAnswer:
         said = error.details() if isinstance(error, grpc.RpcError) else str(error)
+        waited = f"{round(timeout, 1):g} s"
         return NoAnswer(
-            f"log {self.place.shown()}: no member answered within {timeout:g} s: {_first_line(said)}",
+            f"log {self.place.shown()}: no member answered within {waited}: {_first_line(said)}",
             hint=f"etcdctl --endpoints {','.join(self.place.members)} endpoint status",
         )
 

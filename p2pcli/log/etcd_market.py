@@ -165,13 +165,16 @@ class EtcdMarket:
 def wipe(address: str, timeout: float = 5.0) -> int:
     """Delete every key of the cluster at ``address``; return how many there were.
 
-    Raises Unavailable, OtherCluster: another cluster of this name stays.
+    0 when the keys are those of another cluster of this name. Raises Unavailable.
     """
     place = parse(address)
     client = EtcdClient(place)
     try:
         folder = f"{place.folder}/".encode()
-        _claim_place(client, place, folder + b"owner", timeout)
+        try:
+            _claim_place(client, place, folder + b"owner", timeout)
+        except OtherCluster:
+            return 0
         return int(client.delete(folder, after_all(folder), timeout).deleted) - 1
     finally:
         client.close()

@@ -1,0 +1,145 @@
+"""Three nodes on three members of etcd, under load: members killed, paused and all gone, and what is left.
+
+How long it takes until orders are accepted again is printed (``pytest -s``); the deadlines here are generous.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from etcd_members import MISSING, EtcdMembers, eventually
+
+from p2pcli.clock import monotonic
+from p2pcli.cluster.chaos.run import Run
+from p2pcli.cluster.down import down
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.plan import ClusterPlan, NodeSlot
+from p2pcli.cluster.up import bring_up
+from p2pcli.errors import P2pxError
+from p2pcli.market.commands import Place, Side
+from p2pcli.node.client import ExchangeClient
+from p2pcli.node.requests import Busy, Unknown
+
+from .conftest import BTC, MARKET, START_S
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+
+AGAIN_S = 20.0  # measured: 0.1 to 3 s
+NODES = ("client1", "client2", "client3")
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdMembers]:
+    with EtcdMembers(tmp_path_factory.mktemp("etcd") / "three", 3) as members:
+        yield members
+
+
+@pytest.fixture(scope="module")
+def cluster(etcd: EtcdMembers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterFolder]:
+    """Run three nodes; small snapshots, so that the log is trimmed and etcd compacted all the time."""
+    folder = ClusterFolder(tmp_path_factory.mktemp("home"), "etcd")
+    plan = ClusterPlan(
+        name=folder.name,
+        nodes=tuple(NodeSlot(name) for name in NODES),
+        members=(),
+        markets=(BTC,),
+        log_url=etcd.url,
+        snapshot_commands=500,
+    )
+    bring_up(folder, lambda former: former or plan, START_S, lambda report: None)
+    yield folder
+    etcd.start_all()
+    down(folder, timeout=10, wipe=True)
+    assert etcd.ctl("get", "--prefix", "--keys-only", "/").split() == []
+
+
+def dial(cluster: ClusterFolder, name: str, timeout: float = 10.0) -> ExchangeClient:
+    report = cluster.report()
+    assert report is not None
+    address = next(child.addresses["rpc"] for child in report.nodes if child.name == name)
+    host, _, port = address.rpartition(":")
+    return ExchangeClient(host, int(port), cluster.credentials(), "prober", timeout=timeout)
+
+
+def order() -> Place:
+    return Place(Side.BUY, 1, 1)
+
+
+def pids(cluster: ClusterFolder) -> list[int]:
+    report = cluster.report()
+    assert report is not None
+    return [child.pid for child in report.nodes]
+
+
+def accepted_again(cluster: ClusterFolder, what: str) -> None:
+    """Wait until every node takes an order again."""
+    began = monotonic()
+    for name in NODES:
+
+        def is_taken(name: str = name) -> bool:
+            try:
+                with dial(cluster, name, 5.0) as client:
+                    client.submit(MARKET, [order()])
+            except P2pxError:
+                return False
+            return True
+
+        eventually(is_taken, AGAIN_S)
+    print(f"{what}: orders are accepted at every node again after {monotonic() - began:.2f} s")
+
+
+def test_members_killed_and_paused_one_after_another_cost_nothing(
+    etcd: EtcdMembers, cluster: ClusterFolder, run: Run
+) -> None:
+    before = pids(cluster)
+    leader = etcd.leader()
+    etcd.kill(leader)
+    accepted_again(cluster, "leader killed")
+    etcd.start(leader)
+    etcd.wait_until_ready()
+    leader = etcd.leader()
+    etcd.pause(leader)
+    accepted_again(cluster, "leader paused")
+    etcd.resume(leader)
+    for index in range(3):
+        etcd.kill(index)
+        accepted_again(cluster, f"member {index} killed")
+        etcd.start(index)
+        etcd.wait_until_ready()
+        etcd.pause(index)
+        accepted_again(cluster, f"member {index} paused")
+        etcd.resume(index)
+    assert pids(cluster) == before, "no node was restarted for that"
+
+
+def test_all_members_killed_under_load_lose_nothing(
+    etcd: EtcdMembers, cluster: ClusterFolder, run: Run
+) -> None:
+    before = pids(cluster)
+    etcd.kill_all()
+    etcd.start_all()
+    accepted_again(cluster, "all members killed and started")
+    assert pids(cluster) == before
+
+
+def test_without_a_quorum_orders_are_unknown_or_busy_and_reads_go_on(
+    etcd: EtcdMembers, cluster: ClusterFolder
+) -> None:
+    before = pids(cluster)
+    with dial(cluster, "client1") as client:
+        etcd.kill(0)
+        etcd.pause(1)
+        sequence = client.book(MARKET, 1).sequence
+        began = monotonic()
+        with pytest.raises(Unknown):
+            client.submit(MARKET, [msgspec.structs.replace(order(), client_order_id="later")])
+        with pytest.raises(Busy, match="the log is unavailable"):
+            client.submit(MARKET, [order()])
+        assert monotonic() - began < 9, "the first waits as long as log.append_timeout, the second not at all"
+        assert client.book(MARKET, 1).sequence >= sequence
+        etcd.resume(1)
+        accepted_again(cluster, "quorum back")
+        etcd.start(0)
+        again = client.submit(MARKET, [msgspec.structs.replace(order(), client_order_id="later")])
+        assert type(again.outcomes[0]).__name__ == "Repeated"
+    assert pids(cluster) == before
