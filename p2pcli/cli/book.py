@@ -13,7 +13,7 @@ from p2pcli.cli.render.ladder import Key, ladder, ladder_difference, levels_of, 
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.watch import Watch
 from p2pcli.cli.words import market_named
-from p2pcli.errors import P2pxError
+from p2pcli.errors import NotFound, P2pxError
 from p2pcli.market.documents import book_document
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView
@@ -24,6 +24,12 @@ REDRAW_S = 0.05  # faster than this nobody reads
 LEVELS_OF_A_DIFFERENCE = MAX_ROWS
 
 book = Group("book", help="Show the order book, or how two nodes' books differ.")
+
+
+class NotHosted(NotFound):
+    """The node has no book of its own of that market."""
+
+    code = "not_hosted"
 
 
 class BooksDiffer(P2pxError):
@@ -128,6 +134,12 @@ def diff(invocation: Invocation, left: str, right: str, market: str | None) -> i
     screen = invocation.screen
     with reach(invocation, left) as ours, reach(invocation, right) as theirs:
         instrument = market_named(ours.instruments, market or invocation.config.client.market)
+        for node, client in ((left, ours), (right, theirs)):
+            if instrument.symbol not in client.hosts:
+                raise NotHosted(
+                    f"node {node} does not host {instrument.symbol}; it would show another node's book",
+                    hint="p2px node info NODE lists the markets of a node",
+                )
         a, b = _at_one_sequence(ours, theirs, instrument)
     differing = ladder_difference(instrument, a, b, (left, right), screen.paint)
     if not screen.is_text:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.reach import reach
+from p2pcli.cli.reach import reach, strangers
 from p2pcli.cli.verbs import Verb
 from p2pcli.clock import monotonic
 from p2pcli.cluster.briefing import log_url
@@ -54,16 +54,15 @@ def export(invocation: Invocation, folder: str) -> None:
     One folder a market when there are several. Of a running cluster the books are asked from the
     nodes; of a stopped one they are rebuilt from each node's own files and the log.
     """
-    plan = invocation.folder.plan()
-    if plan is None:
-        raise not_running(invocation.folder.name)
-    running = _running_nodes(invocation)
+    log, markets, names = _cluster(invocation)
+    joined = _joined_here(invocation)
+    running = {*_running_nodes(invocation), *joined}
     written = []
-    for instrument in plan.markets:
-        target = Path(folder) / instrument.symbol.replace("/", "-") if len(plan.markets) > 1 else Path(folder)
-        places = {slot.name: invocation.folder.nodes / slot.name for slot in plan.nodes}
+    for instrument in markets:
+        target = Path(folder) / instrument.symbol.replace("/", "-") if len(markets) > 1 else Path(folder)
+        places = {name: invocation.folder.nodes / name for name in (*names, *joined)}
         try:
-            with MarketFiles(log_url(plan, invocation.folder), instrument.symbol) as files:
+            with MarketFiles(log, instrument.symbol) as files:
                 pasts = _pasts(invocation, files, instrument, places, running)
                 written += list(_write(invocation, files, instrument, target, places, pasts))
         except NothingLogged as nothing:
@@ -75,12 +74,37 @@ def export(invocation: Invocation, folder: str) -> None:
         screen.objects({"file": str(path), "rows": rows} for path, rows in written)
 
 
+def _cluster(invocation: Invocation) -> tuple[str, list[Instrument], list[str]]:
+    """Return where the log is, the markets, and the nodes of this machine's supervisor."""
+    folder = invocation.folder
+    plan, joined = folder.plan(), folder.joined()
+    if plan is not None:
+        return log_url(plan, folder), list(plan.markets), [slot.name for slot in plan.nodes]
+    if joined is None:
+        raise not_running(folder.name)
+    with reach(invocation) as client:
+        return joined.log, list(client.instruments.values()), []
+
+
 def _running_nodes(invocation: Invocation) -> set[str]:
     try:
         with Control(invocation.folder) as control:
             return {child.name for child in control.report().nodes if child.state is State.RUNNING}
     except ClusterNotRunning:
         return set()
+
+
+def _joined_here(invocation: Invocation) -> list[str]:
+    """Return the nodes that joined on this machine; of others there are no files, and it is said."""
+    found = strangers(invocation, invocation.folder.report(), invocation.config.client.timeout).clients
+    here = []
+    for name, client in found.items():
+        client.close()
+        if (invocation.folder.nodes / name).is_dir():
+            here.append(name)
+        else:
+            invocation.screen.note(f"{name}: its files are on another machine, {client.address}")
+    return here
 
 
 class _Past(msgspec.Struct, frozen=True):
@@ -103,6 +127,8 @@ def _pasts(
     for name, place in places.items():
         if name in running:
             with reach(invocation, name) as client:
+                if instrument.symbol not in client.hosts:
+                    continue
                 sequence, orders = client.full_book(instrument.symbol)
             _await_history(files, name, place, sequence)
             found[name] = _Past(sequence, orders, [])

@@ -22,10 +22,9 @@ market = Group("market", help="List markets; halt and resume one.")
 def ls(invocation: Invocation, node: str | None) -> None:
     """List the markets with their rules and their last 24 hours."""
     with reach(invocation, node) as client:
-        states = {status.symbol: status for status in client.status().markets}
         rows = [
-            (instrument, states[instrument.symbol], client.day(instrument.symbol))
-            for instrument in client.instruments.values()
+            (instrument, client.market_status(symbol), client.day(symbol))
+            for symbol, instrument in client.instruments.items()
         ]
     screen = invocation.screen
     if screen.is_text:

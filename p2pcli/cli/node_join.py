@@ -13,6 +13,7 @@ from p2pcli.cli.verbs import Verb
 from p2pcli.cluster.briefing import node_plan
 from p2pcli.cluster.folder import ClusterFolder, FolderLock, not_running
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
+from p2pcli.cluster.planning import hosting, plan_cluster
 from p2pcli.errors import BadInput, Conflict, P2pxError
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name
@@ -41,6 +42,7 @@ class NoCredentials(BadInput):
         "p2px node join",
         "p2px node join --name bob",
         "p2px node join --cluster-file cluster.yaml --name bob --host 10.0.0.2",
+        "p2px node join --market ETH/USD",
     ),
 )
 @click.option(
@@ -59,6 +61,13 @@ class NoCredentials(BadInput):
     metavar="HOST:PORT",
     help="HTTP address of a registry member of this machine to announce at.",
 )
+@click.option(
+    "--market",
+    "markets",
+    multiple=True,
+    metavar="BASE/QUOTE",
+    help="A market to host; repeat for more. Orders for others are forwarded; all when left out.",
+)
 @click.pass_obj
 def join(
     invocation: Invocation,
@@ -67,6 +76,7 @@ def join(
     host: str | None,
     port: int,
     members: Sequence[str],
+    markets: Sequence[str],
 ) -> None:
     """Run one more node of a cluster until Ctrl-C or SIGTERM.
 
@@ -77,14 +87,19 @@ def join(
     if node is not None:
         _check_name(node)
     if cluster_file is None:
-        _join_here(invocation, node, host, port, members)
+        _join_here(invocation, node, host, port, members, markets)
     else:
         invocation.config_file = cluster_file
-        _join_from_afar(invocation, node, host, port, members)
+        _join_from_afar(invocation, node, host, port, members, markets)
 
 
 def _join_here(
-    invocation: Invocation, node: str | None, host: str | None, port: int, members: Sequence[str]
+    invocation: Invocation,
+    node: str | None,
+    host: str | None,
+    port: int,
+    members: Sequence[str],
+    markets: Sequence[str],
 ) -> None:
     folder = invocation.folder
     plan = folder.plan()
@@ -96,7 +111,8 @@ def _join_here(
         )
     registry = tuple(members) or plan.registry
     name = node or _free_name(invocation, plan, registry)
-    wanted = msgspec.structs.replace(plan, nodes=(*plan.nodes, NodeSlot(name, port)), host=host or plan.host)
+    slot = hosting(plan, NodeSlot(name, port, tuple(markets)), ())
+    wanted = msgspec.structs.replace(plan, nodes=(*plan.nodes, slot), host=host or plan.host)
     joined = node_plan(wanted, folder, name)
     joined = msgspec.structs.replace(
         joined, node=msgspec.structs.replace(joined.node, registry=list(registry))
@@ -107,11 +123,15 @@ def _join_here(
 
 
 def _join_from_afar(
-    invocation: Invocation, node: str | None, host: str | None, port: int, members: Sequence[str]
+    invocation: Invocation,
+    node: str | None,
+    host: str | None,
+    port: int,
+    members: Sequence[str],
+    markets: Sequence[str],
 ) -> None:
     from p2pcli import logging as output
     from p2pcli.cluster import joining
-    from p2pcli.cluster.planning import plan_cluster
 
     config, folder = invocation.config, invocation.folder
     if folder.plan() is not None:
@@ -130,7 +150,7 @@ def _join_from_afar(
     before = folder.joined()
     name = node or (before.name if before else _free_name(invocation, plan_cluster(config), registry))
     with _OnlyOne(folder, name):
-        plan = joining.joining(config, folder, NodeSlot(name, port), host, members)
+        plan = joining.joining(config, folder, NodeSlot(name, port, tuple(markets)), host, members)
         _check_unused(invocation, name, registry)
         folder.keep_joined(joining.remembered(config, plan))
         with output.configure(

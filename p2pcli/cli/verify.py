@@ -41,9 +41,8 @@ def verify(invocation: Invocation) -> int:
         if not clients:
             raise NodeDown("no node answers: " + "; ".join(problems), hint="p2px cluster status")
         markets: dict[str, dict[str, tuple[int, str]]] = {}
-        hosts = _hosts(clients, problems)
         for symbol in next(iter(clients.values())).instruments:
-            hosting = {name: clients[name] for name, hosted in hosts.items() if symbol in hosted}
+            hosting = {name: client for name, client in clients.items() if symbol in client.hosts}
             markets[symbol], silent = _read_together(hosting, symbol)
             problems += silent if hosting else [f"{symbol}: no node that can be asked hosts it"]
     finally:
@@ -56,17 +55,6 @@ def verify(invocation: Invocation) -> int:
     else:
         screen.document(result)
     return 0 if result.ok else 1
-
-
-def _hosts(clients: dict[str, ExchangeClient], problems: list[str]) -> dict[str, set[str]]:
-    """Return the markets that each node hosts; a node that does not say is one more problem."""
-    hosts = {}
-    for name, client in clients.items():
-        try:
-            hosts[name] = {market.symbol for market in client.status().markets}
-        except P2pxError as error:
-            problems.append(f"{name}: {error.message}")
-    return hosts
 
 
 def _read_together(

@@ -176,7 +176,11 @@ class Cluster:
                 except P2pxError as error:
                     problems.append(f"{child.name}: {error.message}")
             for symbol in next(iter(clients.values())).instruments if clients else ():
-                sequences[symbol] = _compare(clients, symbol, problems)
+                hosts = {name: client for name, client in clients.items() if symbol in client.hosts}
+                if hosts:
+                    sequences[symbol] = _compare(hosts, symbol, problems)
+                else:
+                    problems.append(f"{symbol}: no node that can be asked hosts it")
         finally:
             for client in clients.values():
                 client.close()

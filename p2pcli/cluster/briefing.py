@@ -28,6 +28,7 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         folder=str(folder.nodes / name),
         log=log_url(plan, folder),
         markets=list(plan.markets),
+        hosts=list(slot.hosts),
         secret_path=str(folder.secret_path),
         registry=list(plan.registry),
         host=plan.host,

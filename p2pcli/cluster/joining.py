@@ -15,7 +15,7 @@ from p2pcli.cluster.briefing import member_plan, node_plan
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.joined import Joined
 from p2pcli.cluster.plan import MemberSlot, NodeSlot
-from p2pcli.cluster.planning import plan_cluster
+from p2pcli.cluster.planning import hosting, plan_cluster
 from p2pcli.cluster.ports import PortClaims, settle
 from p2pcli.config import Config
 from p2pcli.errors import BadInput, P2pxError
@@ -83,7 +83,11 @@ def joining(
     http, dht = next(iter(config.registry.http_ports), 0), next(iter(config.registry.dht_ports), 0)
     member = MemberSlot(f"registry-{slot.name}", http, dht)
     plan = msgspec.structs.replace(
-        whole, nodes=(slot,), members=() if members else (member,), host=host, grapes=tuple(members)
+        whole,
+        nodes=(hosting(whole, slot, config.cluster.hosts),),
+        members=() if members else (member,),
+        host=host,
+        grapes=tuple(members),
     )
     if members:
         return Joining(node_plan(plan, folder, slot.name), None)

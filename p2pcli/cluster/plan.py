@@ -22,6 +22,7 @@ class NodeSlot(msgspec.Struct, frozen=True):
 
     name: str
     port: int = 0
+    hosts: tuple[str, ...] = ()  # symbols of its markets; none: all of the cluster
 
 
 class MemberSlot(msgspec.Struct, frozen=True):
@@ -128,7 +129,9 @@ def with_node_count(plan: ClusterPlan, count: int) -> ClusterPlan:
 
 def with_node_port(plan: ClusterPlan, name: str, port: int) -> ClusterPlan:
     """Return the plan with the port at which that node was last reached."""
-    nodes = tuple(NodeSlot(name, port) if node.name == name else node for node in plan.nodes)
+    nodes = tuple(
+        msgspec.structs.replace(node, port=port) if node.name == name else node for node in plan.nodes
+    )
     return msgspec.structs.replace(plan, nodes=nodes)
 
 

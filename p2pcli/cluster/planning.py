@@ -4,6 +4,7 @@ A cluster that has run before keeps what others rely on: names, ports, the order
 markets (they are in the log), the kind of its log. The rest follows the configuration of each ``up``.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -86,7 +87,44 @@ def plan_cluster(
             hint=f"set log.url to {former.log_url}, or up with another --name",
         )
     keeps_count = former is not None and config.origin("cluster.nodes") == "default"
-    return plan if keeps_count else with_node_count(plan, config.cluster.nodes)
+    plan = plan if keeps_count else with_node_count(plan, config.cluster.nodes)
+    return with_hosts(plan, config.cluster.hosts)
+
+
+Hosts = Iterable[tuple[str, Sequence[str]]]  # nodes with the symbols of their markets
+
+
+def with_hosts(plan: ClusterPlan, hosts: Hosts) -> ClusterPlan:
+    """Return the plan with each node's markets; a node that is not listed hosts all.
+
+    Raises ``PlanConflict`` for a market that does not exist or that no node hosts.
+    """
+    table = {name: tuple(symbols) for name, symbols in hosts}
+    nodes = tuple(hosting(plan, NodeSlot(node.name, node.port), table.items()) for node in plan.nodes)
+    everything = tuple(market.symbol for market in plan.markets)
+    hosted = {symbol for node in nodes for symbol in node.hosts or everything}
+    hosted |= {symbol for symbols in table.values() for symbol in symbols}  # also at nodes of other machines
+    for symbol in everything:
+        if symbol not in hosted:
+            raise PlanConflict(
+                f"no node hosts market {symbol}",
+                hint=f"add it to a node in cluster.hosts, like {plan.nodes[0].name}={symbol}",
+            )
+    return msgspec.structs.replace(plan, nodes=nodes)
+
+
+def hosting(plan: ClusterPlan, node: NodeSlot, hosts: Hosts) -> NodeSlot:
+    """Return the node with its markets, unless it has some. Raises ``PlanConflict`` for an unknown market."""
+    listed = dict(hosts)
+    known = [market.symbol for market in plan.markets]
+    for name, symbols in (*listed.items(), (node.name, node.hosts)):
+        for symbol in symbols:
+            if symbol not in known:
+                raise PlanConflict(
+                    f"node {name} is to host {symbol}, which is no market of cluster {plan.name}",
+                    hint="its markets are " + ", ".join(known),
+                )
+    return msgspec.structs.replace(node, hosts=node.hosts or tuple(listed.get(node.name, ())))
 
 
 def differences(running: ClusterPlan, wanted: ClusterPlan) -> list[str]:

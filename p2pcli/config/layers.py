@@ -19,7 +19,7 @@ from p2pcli.config.settings import (
     section_settings,
 )
 from p2pcli.config.tree import Sequence, Table, Text, Tree, described
-from p2pcli.config.values import FILE, FOLDER, BadValue, ListOf, shown
+from p2pcli.config.values import FILE, FOLDER, HOSTING, BadValue, ListOf, shown
 from p2pcli.errors import BadInput
 
 
@@ -136,4 +136,16 @@ def _section(section: str, table: Table, source: str) -> dict[str, Tree]:
             raise unknown(
                 place, f"{section}.{name}", [*(f"{section}.{one}" for one in known), *all_settings()]
             )
-    return {f"{section}.{name}": tree for name, tree in table.entries.items()}
+    return {f"{section}.{name}": _as_list(known[name], tree) for name, tree in table.entries.items()}
+
+
+def _as_list(setting: Setting, tree: Tree) -> Tree:
+    """Return a mapping of nodes to their markets as the list of texts that it stands for."""
+    if not isinstance(tree, Table) or not (isinstance(setting.kind, ListOf) and setting.kind.item is HOSTING):
+        return tree
+    items = []
+    for name, value in tree.entries.items():
+        texts = value.items if isinstance(value, Sequence) else (value,)
+        listed = "+".join(one.text if isinstance(one, Text) else described(one) for one in texts)
+        items.append(Text(f"{name}={listed}", tree.lines[name]))
+    return Sequence(tuple(items), tree.line)

@@ -17,6 +17,7 @@ from p2pcli.config.values import (
     FLAG,
     FOLDER,
     HOST,
+    HOSTING,
     LOG_URL,
     NAME,
     PORT,
@@ -71,6 +72,14 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
             CERTIFICATE,
             "",
             "Certificate of the cluster's CA, as `p2px cluster init` writes it; empty: the folder's own.",
+        ),
+    ]
+    hosts: Annotated[
+        tuple[tuple[str, tuple[str, ...]], ...],
+        Setting(
+            ListOf(HOSTING),
+            "",
+            "Markets of a node; one that is not listed hosts all. In YAML also {client2: [ETH/USD]}.",
         ),
     ]
     environment: Annotated[

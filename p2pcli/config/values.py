@@ -22,6 +22,7 @@ _DURATION = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,3})?(us|ms|s|m|h|d)", re.
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,11})(B|kB|MB|GB|KiB|MiB|GiB)", re.ASCII)
 _PERCENT = re.compile(r"(0|[1-9][0-9]{0,4})(?:\.([0-9]{1,2}))?%?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?", re.ASCII)
+_NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}", re.ASCII)
 _SERVICE = re.compile(r"\S{1,64}")
@@ -220,6 +221,16 @@ def _certificate(text: str) -> str | None:
 CERTIFICATE: Kind[str] = Kind(
     "a PEM certificate (-----BEGIN CERTIFICATE----- ...), or nothing", lambda text: _certificate(text.strip())
 )
+
+
+def _hosting(text: str) -> tuple[str, tuple[str, ...]] | None:
+    name, equals, listed = text.partition("=")
+    symbols = tuple(symbol.strip() for symbol in listed.split("+"))
+    fits = equals and _NODE_NAME.fullmatch(name) and all(_SYMBOL.fullmatch(symbol) for symbol in symbols)
+    return (name, symbols) if fits and len(set(symbols)) == len(symbols) else None
+
+
+HOSTING: Kind[tuple[str, tuple[str, ...]]] = Kind("NODE=MARKET+MARKET like client2=BTC/USD+ETH/USD", _hosting)
 HOST: Kind[str] = Kind("an IPv4 address or a host name", _host)
 ADDRESS: Kind[str] = Kind("HOST:PORT like 127.0.0.1:30001", _address)
 LOG_URL: Kind[str] = Kind(

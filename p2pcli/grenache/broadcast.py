@@ -128,7 +128,7 @@ class Broadcast:
         for where in newcomers:
             self._services[where] = Subscriber(found[where], self._fail_max, self._reset_after)
         if newcomers - set(self._cursors):
-            now = {state.symbol: state.trades for state in client.status().markets}
+            now = {symbol: client.market_status(symbol).trades for symbol in client.instruments}
             for where in newcomers - set(self._cursors):
                 self._cursors[where] = dict(now)
             self._save()

@@ -85,8 +85,8 @@ class Clerk:
                 return order_document(instrument, client.node, view)
             case MarketsAsk():
                 return [
-                    market_document(client.instruments[state.symbol], state, client.day(state.symbol))
-                    for state in client.status().markets
+                    market_document(each, client.market_status(symbol), client.day(symbol))
+                    for symbol, each in client.instruments.items()
                 ]
             case _:
                 return self._submit(client, instrument, command_of(ask, instrument))

@@ -16,6 +16,7 @@ from p2pcli.market.commands import Checkpoint
 
 INTERVAL = 1000  # entries between two digests
 REMEMBERED = 32  # digests kept for comparison
+LEFT = (1 << 63) - 1  # as the oldest snapshot of a checkpoint: this node is gone and needs no entry
 SILENT = 10 * INTERVAL  # entries without a checkpoint after which a node no longer holds up trimming
 
 
@@ -60,11 +61,13 @@ class Attestations:
     def trim_before(self, at: int, producers: Iterable[str]) -> int:
         """Return the sequence below which no living node needs the log; 0 when nothing may go.
 
-        ``producers`` are all that ever appended. One that was not heard since this node began may only be
-        down: it counts as having no snapshot until it has been silent for ``SILENT`` entries.
+        ``producers`` are all that ever appended. One that has said it left needs nothing. One that was not
+        heard since this node began may only be down: it counts as having no snapshot until it has been silent
+        for ``SILENT`` entries.
         """
         marks = (self._marks.get(producer, (self._began, 0)) for producer in producers)
-        return min((snapshot for heard, snapshot in marks if at - heard <= SILENT), default=0)
+        living = [snapshot for heard, snapshot in marks if at - heard <= SILENT and snapshot != LEFT]
+        return min(living, default=0)
 
     def _judge(self, sequence: int) -> None:
         own = self._own.get(sequence)

@@ -17,7 +17,7 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import ClientCommand, Command
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import BookView, BreakerView, DayView, NodeStatus, OrderView, TradeView
+from p2pcli.market.views import BookView, BreakerView, DayView, MarketStatus, NodeStatus, OrderView, TradeView
 from p2pcli.node.asked import request_name
 from p2pcli.node.requests import (
     Answer,
@@ -26,11 +26,13 @@ from p2pcli.node.requests import (
     Enrol,
     Enrolled,
     Fault,
+    Leave,
     NoSuchMarket,
     ReadBook,
     ReadDay,
     ReadDigest,
     ReadFullBook,
+    ReadMarket,
     ReadOrder,
     ReadOrders,
     ReadSnapshot,
@@ -76,6 +78,7 @@ class ExchangeClient:
         self.cluster: str = introduction.cluster
         self.owner: str = owner or credentials.owner or introduction.node
         self.instruments: dict[str, Instrument] = {item.symbol: item for item in greeting.instruments}
+        self.hosts = {item.symbol for item in greeting.instruments if item.number in greeting.hosts}
         self.timeout = timeout
         self._lock = threading.Lock()
         self._sending = threading.Lock()  # apart, so that one thread may send while another waits
@@ -188,6 +191,15 @@ class ExchangeClient:
         """Return open, high, low, last and volume of the last 24 hours."""
         request = ReadDay(self._id(), self._number(market), self._floor(market, 0))
         return self._view(market, request, DayView)[1]
+
+    def market_status(self, market: str) -> MarketStatus:
+        """Return a market as the node has it that answers, whether asked or forwarded to."""
+        request = ReadMarket(self._id(), self._number(market), self._floor(market, 0))
+        return self._view(market, request, MarketStatus)[1]
+
+    def leave(self) -> NodeStatus:
+        """Have the node answer what it took, take no more, and end; return its last status."""
+        return self._view("", Leave(self._id()), NodeStatus)[1]
 
     def status(self) -> NodeStatus:
         """Return the node's description of itself."""

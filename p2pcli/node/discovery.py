@@ -28,6 +28,11 @@ def node_service_name(cluster: str, node: str) -> str:
     return f"p2px:{cluster}:node:{node}"
 
 
+def market_service_name(cluster: str, symbol: str) -> str:
+    """Return the name under which the nodes that host a market announce themselves."""
+    return f"p2px:{cluster}:market:{symbol}"
+
+
 class Discovery:
     """Repeats the announcements every ``announce_s`` seconds and reports the peers it finds."""
 

@@ -11,12 +11,14 @@ import logging
 import threading
 from collections import deque
 
+import msgspec
+
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import BreakerView
 from p2pcli.node.metrics import PeerReading
-from p2pcli.node.requests import NoSuchPeer, Push, encode
+from p2pcli.node.requests import NoSuchPeer, Push, decode_greeting, encode
 from p2pcli.rpc.auth import ROLE_PEER
 from p2pcli.rpc.breaker import Breaker, CircuitOpen
 from p2pcli.rpc.credentials import Credentials
@@ -39,6 +41,7 @@ class Sender:
     def __init__(self, distribution: "Distribution", address: Address) -> None:
         self.address = address
         self.peer = ""  # the peer's name, once it has introduced itself
+        self.hosts: frozenset[int] | None = None  # numbers of its markets, likewise
         self.problem = "not connected yet"
         self._of = distribution
         self._breaker = Breaker(f"{address[0]}:{address[1]}", distribution.fail_max, distribution.reset_after)
@@ -75,13 +78,19 @@ class Sender:
         with self._arrived:
             self._arrived.notify()
 
-    def offer(self, frame: bytes) -> None:
+    def offer(self, market: int, frame: bytes) -> None:
         """Send one frame if nothing is before it, else queue it; a queue over its limit is emptied first.
 
-        Sending here costs what waking the thread would, and the thread's own work is saved: a third of
-        what a lone order costs its node.
+        A market that the peer does not host is left out. Of a peer that has not said yet what it hosts, only
+        the connection is wanted: it reads the log. Sending here costs what waking the thread would, and the
+        thread's own work is saved: a third of what a lone order costs its node.
         """
         with self._arrived:
+            if self.hosts is None:
+                self._arrived.notify()
+                return
+            if market not in self.hosts:
+                return
             if self._is_waiting and not self._frames and self._is_sent(frame):
                 return
             if self._bytes + len(frame) > MAX_QUEUED or len(self._frames) >= self._of.queued_batches:
@@ -151,12 +160,17 @@ class Sender:
 
     def _connect(self) -> Connection:
         of = self._of
-        connection, introduction, _ = dial(
+        connection, introduction, raw = dial(
             *self.address, of.credentials, role=ROLE_PEER, caller=of.name, caller_port=of.port, timeout=DIAL_S
         )
         if introduction.cluster != of.cluster or introduction.node == of.name:
             connection.release()
             raise ConnectionLost(f"{connection.address} is no peer: it is {introduction.node}")
+        try:
+            self.hosts = frozenset(decode_greeting(raw).hosts)
+        except msgspec.MsgspecError as error:
+            connection.release()
+            raise ConnectionLost(f"{connection.address} greets in a way unknown here: {error}") from error
         self.peer = introduction.node
         return connection
 
@@ -193,12 +207,20 @@ class Distribution:
         self._stopping = False
 
     def push(self, market: int, entry: Entry) -> None:
-        """Queue a committed entry for every peer."""
+        """Queue a committed entry for every peer that hosts the market."""
         senders = list(self._senders.values())
         if senders:
             frame = framed(encode(Push(market, [entry])))
             for sender in senders:
-                sender.offer(frame)
+                sender.offer(market, frame)
+
+    def hosting(self, market: int) -> set[Address]:
+        """Return where the peers are that are connected and host a market."""
+        return {
+            sender.address
+            for sender in self._senders.values()
+            if not sender.problem and sender.hosts is not None and market in sender.hosts
+        }
 
     def add(self, addresses: set[Address]) -> None:
         """Begin to push to these addresses as well."""

@@ -2,15 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import randbits
 
-from p2pcli.errors import Conflict
+from p2pcli.errors import Conflict, NotRunning, P2pxError
 from p2pcli.log.entry import Corrupt, Entry, Unavailable, new_epoch
-from p2pcli.market.commands import Command
+from p2pcli.market.commands import Checkpoint, Command
 from p2pcli.market.instrument import Instrument, as_define
 from p2pcli.market.views import MarketStatus
+from p2pcli.node.attest import LEFT
 from p2pcli.node.checkpoints import Checkpoints
 from p2pcli.node.committer import Committer
 from p2pcli.node.engine import open_log
@@ -20,13 +21,26 @@ from p2pcli.node.metrics import Histogram, MarketReading
 from p2pcli.node.parcels import own_parcel
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
-from p2pcli.node.snapshots import Snapshots
+from p2pcli.node.requests import Busy, NotServing
+from p2pcli.node.snapshots import NoSnapshot, Snapshots
+from p2pcli.node.state import BadSnapshot
 
 POLL_S = 0.05  # how soon a peer's missed push is noticed
 JOIN_S = 10.0
+DRAIN_S = 6.0  # longest wait for answers of a node that stops: an append and a little
+LONG_LOG = 10_000  # entries; a node that has none of them rather takes a peer's snapshot
 MAX_ASIDE = 9  # states that differed at one sequence and are kept
 
 logger = logging.getLogger(__name__)
+
+
+PeerSnapshots = Iterable[tuple[str, bytes | P2pxError]]  # each peer with its snapshot, or why it gave none
+
+
+class NoPeerHasIt(NotRunning):
+    """A node that must begin from a peer's snapshot found none; it is started again later."""
+
+    code = "no_peer_has_it"
 
 
 class OtherInstrument(Conflict):
@@ -63,13 +77,16 @@ class HostedMarket:
         machine = self.snapshots.newest(self._history.written)
         self.replica = Replica(plan.name, self._log, machine, self._history.add)
         self.committer: Committer | None = None
+        self._committing: threading.Thread | None = None
 
     @property
     def history(self) -> History:
         return self._history
 
-    def recover(self, fetch: Callable[[str], bytes]) -> None:
+    def recover(self, fetch: Callable[[str], PeerSnapshots]) -> None:
         """Apply what the log has after the snapshot; ``fetch`` a peer's when the log begins later.
+
+        A node that has nothing yet takes a peer's as well when the log is long; its history begins there.
 
         Raises ``Corrupt`` when the log ends before what this node has applied, or has something else
         there: acknowledged orders are missing then, and only a person can say where they are.
@@ -84,7 +101,9 @@ class HostedMarket:
                 hint="put the whole log back, or start over with p2px cluster down --wipe",
             )
         if self.replica.sequence + 1 < self._log.first():
-            self._adopt(fetch(self.instrument.symbol))
+            self._adopt(fetch(self.instrument.symbol), is_needed=True)
+        elif self.replica.sequence == 0 and last > LONG_LOG:
+            self._adopt(fetch(self.instrument.symbol), is_needed=False)
         with self.replica.reading() as machine:
             restored, chain = machine.sequence, machine.chain
         if restored > self._log.first() and self._log.read(restored - 1, 1)[0].chain != chain:
@@ -97,15 +116,44 @@ class HostedMarket:
         self.replica.catch_up(last)
         logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
 
-    def _adopt(self, data: bytes) -> None:
-        machine = Machine.restore(data)
-        self.replica.adopt(machine)
-        self.snapshots.save(data, machine.sequence)
-        logger.warning(
-            "the log begins at %d; a peer's snapshot was taken over, history before it is not here",
-            self._log.first(),
-            extra={"market": self.instrument.symbol, "sequence": machine.sequence},
-        )
+    def _adopt(self, offered: PeerSnapshots, *, is_needed: bool) -> None:
+        """Go on from the first snapshot of a peer that is whole and of this log. Raises ``NoPeerHasIt``."""
+        symbol, said = self.instrument.symbol, []
+        for peer, data in offered:
+            if isinstance(data, P2pxError):
+                said.append(f"{peer}: {data.message}")
+                continue
+            try:
+                machine = Machine.restore(data)
+                self._check_chain(machine)
+            except (BadSnapshot, Corrupt, NoSnapshot) as error:
+                said.append(f"{peer}: {error.message}")
+                continue
+            self.replica.adopt(machine)
+            self.snapshots.save(data, machine.sequence)
+            logger.info(
+                "%s begins with the snapshot of %s; history before it is not here",
+                symbol,
+                peer,
+                extra={"market": symbol, "sequence": machine.sequence, "bytes": len(data)},
+            )
+            return
+        if is_needed:
+            raise NoPeerHasIt(
+                f"the log of {symbol} begins after what node {self._name} has, and no peer gave a snapshot: "
+                + ("; ".join(said) or "no peer is known")
+            )
+
+    def _check_chain(self, machine: Machine) -> None:
+        """Raise ``Corrupt`` for a snapshot of another log, ``NoSnapshot`` for one too old to go on from."""
+        sequence = machine.sequence
+        if sequence + 1 < self._log.first() or sequence <= self.replica.sequence:
+            raise NoSnapshot(f"its snapshot at sequence {sequence} is older than the log's beginning")
+        if sequence < self._log.first():
+            return  # the next entry's hash is checked against it when it is applied
+        entries = self._log.read(sequence - 1, 1)
+        if not entries or entries[0].chain != machine.chain:
+            raise Corrupt(f"its snapshot is not of this log: entry {sequence} differs", sequence)
 
     def start(self, committed: Callable[[Entry], None]) -> None:
         """Begin to commit under a fresh epoch. ``committed`` is given every entry of this node."""
@@ -124,7 +172,8 @@ class HostedMarket:
             slow_s=self._slow_s,
         )
         symbol = self.instrument.symbol
-        self._threads.append(self._run(f"commit {symbol}", self.committer.run))
+        self._committing = self._run(f"commit {symbol}", self.committer.run)
+        self._threads.append(self._committing)
         self._threads.append(self._run(f"tail {symbol}", self._tail))
         self._checkpoints = Checkpoints(
             self.replica, self._history, self.snapshots, self._log, self._snapshot_commands, self._propose
@@ -203,6 +252,22 @@ class HostedMarket:
                 committer.append_seconds if committer is not None else Histogram(),
                 self.replica.apply_seconds,
             )
+
+    def close_doors(self, *, leaves: bool) -> None:
+        """Take no more commands. A node that ``leaves`` for good says in the log that it needs none of it."""
+        if self.committer is None:
+            return
+        if leaves:
+            try:
+                self._propose(Checkpoint(0, b"", LEFT))
+            except (Busy, NotServing) as error:  # the log is kept for it a while longer
+                logger.warning("%s was not told that this node leaves: %s", self.instrument.symbol, error)
+        self.committer.stop()
+
+    def drain(self) -> None:
+        """Return once what was taken is answered, or takes too long."""
+        if self._committing is not None:
+            self._committing.join(DRAIN_S)
 
     def stop(self) -> None:
         """Answer what was taken, write what was applied, close the files."""

@@ -13,6 +13,7 @@ from p2pcli.node.requests import (
     Forbidden,
     ReadBook,
     ReadDay,
+    ReadMarket,
     ReadOrder,
     ReadOrders,
     ReadStatus,
@@ -23,7 +24,7 @@ from p2pcli.node.requests import (
 from p2pcli.rpc.auth import ROLE_JOINER, ROLE_OWNER, Hello
 
 _TRADING = (Place, Cancel, Amend, CancelAll)
-_SEEING = (ReadBook, ReadTrades, ReadDay, ReadStatus, ReadOrder)
+_SEEING = (ReadBook, ReadTrades, ReadDay, ReadMarket, ReadStatus, ReadOrder)
 
 
 def is_guest(hello: Hello) -> bool:
@@ -51,10 +52,10 @@ def check_asked(hello: Hello, request: Request) -> None:
         raise _reserved(hello, f"a {type(request).__name__} request")
 
 
-def check_seen(hello: Hello, answer: object) -> None:
+def check_seen(owner: str, answer: object) -> None:
     """Raise ``Forbidden`` when a guest would be shown somebody else's order."""
-    if isinstance(answer, OrderView) and answer.owner != hello.owner:
-        raise Forbidden(f"the key of {harmless(hello.owner)} shows that owner's orders only")
+    if isinstance(answer, OrderView) and answer.owner != owner:
+        raise Forbidden(f"the key of {harmless(owner)} shows that owner's orders only")
 
 
 def _reserved(hello: Hello, what: str) -> P2pxError:

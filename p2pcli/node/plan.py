@@ -12,7 +12,7 @@ class NodePlan(msgspec.Struct, frozen=True):
     name: str  # also the owner of orders whose clients name none
     folder: str  # this node's own files: history, snapshots
     log: str  # "sqlite:///abs/folder": one folder a market beneath it
-    markets: list[Instrument]
+    markets: list[Instrument]  # every one of the cluster
     secret_path: str  # file with the cluster's secret, mode 0600
     registry: list[str] = []  # HTTP addresses "host:port" of Grapes; may be empty
     host: str = "127.0.0.1"
@@ -32,3 +32,4 @@ class NodePlan(msgspec.Struct, frozen=True):
     metrics_port: int | None = None  # of /metrics and /health; 0: a free one, None: there are none
     metrics_host: str = "127.0.0.1"
     tls: str = ""  # folder of the cluster's certificates; "": plain TCP, and then only on loopback
+    hosts: list[str] = []  # symbols of the markets that this node has itself; none: all of them

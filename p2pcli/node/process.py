@@ -10,27 +10,26 @@ from pathlib import Path
 
 from p2pcli import __version__
 from p2pcli.clock import monotonic, now_ns
-from p2pcli.errors import BadInput, NotRunning, P2pxError
+from p2pcli.errors import BadInput, P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import NodeStatus
-from p2pcli.node.client import ExchangeClient
-from p2pcli.node.discovery import Discovery, node_service_name, service_name
-from p2pcli.node.distribution import Address, Distribution
+from p2pcli.node.distribution import Distribution
+from p2pcli.node.fetching import peer_snapshots
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.metrics import NodeReading, render
 from p2pcli.node.metrics_http import MetricsDoor
+from p2pcli.node.peers import Peers
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.porter import Porter
 from p2pcli.node.server import Server
 from p2pcli.node.tls_folder import TlsFolder
-from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.exposure import check_protected, hosts_of
 from p2pcli.rpc.tcp import Listener
 
 JOIN_S = 5.0
+LINGER_S = 0.1  # after the last answer, so that who sent an order meanwhile hears that it was not taken
 SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
-FETCH_S = 5.0  # for each answer of a peer that gives its snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +38,6 @@ class BadSecretFile(BadInput):
     """The cluster's secret cannot be read, or others can read it too."""
 
     code = "bad_secret_file"
-
-
-class NoPeerHasIt(NotRunning):
-    """A node that must begin from a peer's snapshot found none; it is started again later."""
-
-    code = "no_peer_has_it"
 
 
 class Threads:
@@ -87,9 +80,10 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     markets: list[HostedMarket] = []
     try:
         for instrument in plan.markets:
-            markets.append(HostedMarket(plan, instrument, threads.start))
+            if not plan.hosts or instrument.symbol in plan.hosts:
+                markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
-            market.recover(lambda symbol: fetch_snapshot(plan, credentials, symbol))
+            market.recover(lambda symbol: peer_snapshots(plan, credentials, symbol))
         _serve(plan, credentials, porter, listener, markets, threads, ready, stop)
     finally:
         listener.close()
@@ -110,63 +104,53 @@ def _serve(
     stop: threading.Event,
 ) -> None:
     began = monotonic()
-    mine = {(host, listener.port) for host in hosts_of(plan.name, plan.host)}
-    distribution = Distribution(
-        plan.name,
-        plan.cluster,
-        credentials,
-        listener.port,
-        plan.breaker_failures,
-        plan.breaker_reset_s,
-        plan.queued_batches,
-    )
+    peers = Peers(plan, credentials, listener.port)
+    leaving = threading.Event()
 
-    def found(addresses: set[Address]) -> None:
-        distribution.keep(addresses - mine)
-        distribution.add(addresses - mine)
+    def leave() -> None:
+        leaving.set()
+        stop.set()
 
     server = Server(
         listener,
         plan.name,
         plan.cluster,
         porter,
+        plan.markets,
         markets,
-        lambda: _status(plan, began, markets, distribution, door),
-        lambda host, port: distribution.add({(host, port)} - mine),
-        distribution.reset,
+        peers.forwarding,
+        lambda: _status(plan, began, markets, peers.distribution, door),
+        lambda host, port: peers.meet({(host, port)}),
+        peers.distribution.reset,
+        leave,
         plan.connections,
         plan.requests_per_minute,
         plan.slow_s,
     )
-    door = _metrics_door(plan, server, markets, distribution)
+    door = _metrics_door(plan, server, markets, peers.distribution)
     for market in markets:
-        market.start(_pusher(distribution, market.instrument.number))
+        market.start(_pusher(peers.distribution, market.instrument.number))
     accepting = threads.start("accept", server.run)
     if door is not None:
         threads.start("metrics", door.run)
-    discovery = None
-    if plan.registry:
-        names = [service_name(plan.cluster), node_service_name(plan.cluster, plan.name)]
-        registry = RegistryClient(plan.registry, plan.registry_timeout_s)
-        discovery = Discovery(registry, names, listener.port, plan.announce_s, found)
-        discovery.announce()
-        threads.start("discover", discovery.run)
+    peers.start(threads.start)
     # What lives now lives for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     logger.info("serving on %s:%d", plan.host, listener.port)
     ready({"rpc": f"{plan.host}:{listener.port}"} | ({"metrics": door.address} if door is not None else {}))
     stop.wait()
-    logger.info("stopping")
+    logger.info("leaving for good" if leaving.is_set() else "stopping")
     if door is not None:
         door.stop()
-    if discovery is not None:
-        discovery.stop()
+    peers.stop_announcing()
     for market in markets:
-        if market.committer is not None:
-            market.committer.stop()
+        market.close_doors(leaves=leaving.is_set())
+    for market in markets:
+        market.drain()
+    threading.Event().wait(LINGER_S)
     server.stop()
-    distribution.stop()
+    peers.stop()
     accepting.join(JOIN_S)
 
 
@@ -219,25 +203,6 @@ def _metrics_door(
 
 def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:
     return lambda entry: distribution.push(market, entry)
-
-
-def fetch_snapshot(plan: NodePlan, credentials: Credentials, symbol: str) -> bytes:
-    """Return a peer's newest snapshot of a market. Raises ``NoPeerHasIt``, naming what each said."""
-    said: list[str] = []
-    addresses: list[Address] = []
-    if plan.registry:
-        with RegistryClient(plan.registry, plan.registry_timeout_s) as registry:
-            addresses = registry.lookup(service_name(plan.cluster))
-    for host, port in addresses:
-        try:
-            with ExchangeClient(host, port, credentials, timeout=FETCH_S) as peer:
-                return peer.snapshot(symbol)
-        except P2pxError as error:
-            said.append(error.message)
-    raise NoPeerHasIt(
-        f"the log of {symbol} begins after what node {plan.name} has, and no peer gave a snapshot: "
-        + ("; ".join(said) or "no peer is known")
-    )
 
 
 def credentials_of(plan: NodePlan) -> Credentials:

@@ -1,13 +1,17 @@
-"""What a read is answered: from the machine where that is enough, from this node's history where not."""
+"""What a hosted market answers to each kind of read: the state asked for, and the sequence it is of."""
 
+from collections import OrderedDict
 from typing import Any
 
 from p2pcli.clock import monotonic
 from p2pcli.market.views import OrderView, TradeView
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.requests import (
+    BOOK_PAGE,
     MAX_ROWS,
     MAX_WAIT_S,
+    BadRequest,
+    BookPage,
     NoSuchOrder,
     NotCaughtUp,
     Read,
@@ -15,15 +19,58 @@ from p2pcli.node.requests import (
     ReadDay,
     ReadDigest,
     ReadFullBook,
+    ReadMarket,
     ReadOrder,
     ReadOrders,
     ReadSnapshot,
     ReadTrades,
 )
 
+AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
+
+
+MAX_PICTURES = 4  # full books that the clients of one connection are reading at once
+
+
+class Pictures:
+    """Full books that are being read page by page, one a session; the oldest is dropped beyond a few."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[int, tuple[int, int, list[OrderView]]] = OrderedDict()
+
+    def page(self, session: int, market: HostedMarket, request: ReadFullBook) -> tuple[int, BookPage]:
+        """Return a page of the picture taken at offset 0, which goes with the last page."""
+        if request.offset <= 0:
+            with market.replica.reading() as machine:
+                self._pictures[session] = request.market, machine.sequence, machine.full_book()
+            self._pictures.move_to_end(session)
+            while len(self._pictures) > MAX_PICTURES:
+                self._pictures.popitem(last=False)
+        number, sequence, orders = self._pictures.get(session, (0, 0, []))
+        if number != request.market or request.offset > len(orders):
+            raise BadRequest("begin a full book at offset 0", hint="its pages are asked for in order")
+        start = max(0, request.offset)
+        page = BookPage(len(orders), orders[start : start + BOOK_PAGE])
+        if start + BOOK_PAGE >= len(orders):
+            del self._pictures[session]
+        return sequence, page
+
+
+def await_sequence(market: HostedMarket, request: Read) -> None:
+    """Return once the read can show what it asks for at least. Raises ``NotCaughtUp``."""
+    if request.at_least:
+        market.replica.wait_for(request.at_least, monotonic() + AT_LEAST_S)
+
+
+def may_wait(market: HostedMarket, request: Read) -> bool:
+    """Say whether a read is not answered at once: it waits for news, or for a sequence to be applied."""
+    return request.at_least > market.replica.sequence or (
+        isinstance(request, ReadTrades) and request.wait > 0
+    )
+
 
 def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
-    """Return the sequence and what was asked for, as it is there. A full book is read page by page."""
+    """Return sequence and body. Raises ``NoSuchOrder``, ``NoSnapshot`` and what stops the market."""
     replica = market.replica
     match request:
         case ReadBook(levels=levels):
@@ -37,6 +84,9 @@ def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
         case ReadDay():
             with replica.reading() as machine:
                 return machine.sequence, machine.day()
+        case ReadMarket():
+            status = market.status()
+            return status.sequence, status
         case ReadOrders(owner=owner, closed=closed, limit=limit):
             limit = max(1, min(limit, MAX_ROWS))
             with replica.reading() as machine:

@@ -29,7 +29,8 @@ class Greeting(msgspec.Struct, frozen=True, array_like=True):
 
     node: str
     cluster: str
-    instruments: list[Instrument]
+    instruments: list[Instrument]  # every market of the cluster
+    hosts: list[int] = []  # numbers of the markets that this node has itself; others it forwards
 
 
 class Submit(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -141,6 +142,23 @@ class ResetBreaker(msgspec.Struct, frozen=True, array_like=True, tag=11):
     peer: str  # its name
 
 
+class ReadMarket(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """Return a ``MarketStatus``."""
+
+    id: int
+    market: int
+    at_least: int = 0
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """Answer what was taken, take no more, tell the log that this node needs none of it, and end.
+
+    Return a ``NodeStatus``, the last one.
+    """
+
+    id: int
+
+
 class Enrol(msgspec.Struct, frozen=True, array_like=True, tag=30):
     """Make the holder of a join token one of the cluster. Return an ``Enrolled``."""
 
@@ -168,22 +186,21 @@ class Push(msgspec.Struct, frozen=True, array_like=True, tag=20):
     entries: list[Entry]
 
 
-Request = (
-    Submit
-    | ReadBook
-    | ReadOrders
-    | ReadOrder
-    | ReadTrades
-    | ReadFullBook
-    | ReadStatus
-    | ReadDigest
-    | ReadDay
-    | ReadSnapshot
-    | ResetBreaker
-    | Enrol
-    | Push
-)
-Read = ReadBook | ReadOrders | ReadOrder | ReadTrades | ReadFullBook | ReadDigest | ReadDay | ReadSnapshot
+class Forward(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """A client's request for a market that the node it asked does not host, from that node to one that does.
+
+    Its answer is the one the request would have, with the id in it. Nobody forwards it a second time.
+    """
+
+    owner: str  # as the client proved it to the node that it asked
+    session: int  # of the client at that node: the pages of a full book belong to one
+    is_guest: bool  # the client may see no orders but its own
+    request: msgspec.Raw  # a Submit or a read
+
+
+_OfMarket = ReadBook | ReadFullBook | ReadDigest | ReadDay | ReadMarket | ReadSnapshot
+Read = _OfMarket | ReadOrders | ReadOrder | ReadTrades
+Request = Submit | Read | ReadStatus | ResetBreaker | Leave | Enrol | Push | Forward
 
 
 class Answers(msgspec.Struct, frozen=True, array_like=True, tag=1):

@@ -16,7 +16,7 @@ import msgspec
 from p2pcli.errors import BadInput, Conflict, harmless
 from p2pcli.rpc.credentials import Credentials, derived, join_key, owner_key
 
-VERSION = 3  # 1 took an owner's name on trust, 2 answered each request in a frame of its own
+VERSION = 4  # 1 took an owner's name on trust, 2 answered requests one by one, 3 had every market everywhere
 NONCE_BYTES = 32
 SECRET_BYTES = 32
 MAX_TIME_S = 1 << 33  # in the year 2242

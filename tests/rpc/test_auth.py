@@ -79,11 +79,11 @@ def test_the_nodes_own_proof_does_not_prove_a_caller():
 
 
 def test_another_version_is_named_on_both_sides():
-    with pytest.raises(OtherVersion, match="version 99, this node 3"):
+    with pytest.raises(OtherVersion, match="version 99, this node 4"):
         check_hello(msgspec.structs.replace(HELLO, version=99))
-    with pytest.raises(OtherVersion, match="version 1, this node 3; both need the same p2px"):
+    with pytest.raises(OtherVersion, match="version 1, this node 4; both need the same p2px"):
         check_hello(Hello(1, b"c" * NONCE_BYTES))
-    with pytest.raises(OtherVersion, match="version 99, this client 3"):
+    with pytest.raises(OtherVersion, match="version 99, this client 4"):
         check_challenge(SECRET, HELLO, msgspec.structs.replace(challenge(), version=99), "here")
 
 

@@ -204,11 +204,14 @@ class Arena:
         """Return what every node shows, all at one sequence."""
         goal = self.last_sequence()
         for _ in range(REST_TRIES):
-            states = [self._state(name, goal) for name, _ in self.places()]
+            states = [self._state(name, goal) for name, _ in self.places() if name in self._hosts()]
             goal = max(state.sequence for state in states)
             if all(state.sequence == goal for state in states):
                 return states
         raise NotHealed(f"the nodes of cluster {self.folder.name} do not come to rest at one sequence")
+
+    def _hosts(self) -> set[str]:
+        return {slot.name for slot in self.plan.nodes if not slot.hosts or self.market in slot.hosts}
 
     def _state(self, name: str, goal: int) -> NodeState:
         with self.dial(name, ANSWER_S) as client:
