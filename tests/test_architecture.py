@@ -209,6 +209,8 @@ STARRED: dict[str, str] = {
     "cli.health": "clock",
     "cli.invocation": "disk",
     "cli.main": "processes disk terminal",
+    "cli.node_join": "clock",
+    "cli.node_leave": "clock",
     "cli.order_import": "disk clock terminal",
     "cli.rich_table": "terminal",
     "cli.screen": "processes terminal",

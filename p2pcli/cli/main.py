@@ -28,7 +28,7 @@ ROOMS = {
         ("export", "export", "export", "Write log, trades and books as files, for checks by others."),
         ("log", "log", "log", "Show the shared log, and check its hash chain."),
         ("bench", "bench", "bench", "How fast are orders answered, beside the disk's own sync time?"),
-        ("node", "node", "node", "Ask one node how it is; run one more."),
+        ("node", "node", "node", "Ask one node how it is; run one more; send one away."),
         ("registry", "registry", "registry", "Who is where: look up, announce, run a member."),
         ("config", "config", "config", "Show every setting and where it comes from."),
         ("completion", "completion", "completion", "Print the completion script of a shell."),

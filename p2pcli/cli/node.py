@@ -12,8 +12,11 @@ from p2pcli.cli.verbs import Group
 
 node = Group(
     "node",
-    help="Ask one node how it is; run one more.",
-    rooms={"join": ("p2pcli.cli.node_join", "join", "Run one more node of a cluster, in the foreground.")},
+    help="Ask one node how it is; run one more; send one away.",
+    rooms={
+        "join": ("p2pcli.cli.node_join", "join", "Run one more node of a cluster, in the foreground."),
+        "leave": ("p2pcli.cli.node_leave", "leave", "Have a node answer what it took, and go."),
+    },
 )
 
 

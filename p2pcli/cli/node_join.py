@@ -10,6 +10,7 @@ import msgspec
 from p2pcli.cli.foreground import serve
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
+from p2pcli.clock import now_ns
 from p2pcli.cluster.briefing import node_plan
 from p2pcli.cluster.folder import ClusterFolder, FolderLock, not_running
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
@@ -18,6 +19,7 @@ from p2pcli.errors import BadInput, Conflict, P2pxError
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.exposure import hosts_of
 
 MAX_NAME = 64
 IS_THERE_S = 2.0  # how long a node of the same name has to answer
@@ -42,7 +44,7 @@ class NoCredentials(BadInput):
         "p2px node join",
         "p2px node join --name bob",
         "p2px node join --cluster-file cluster.yaml --name bob --host 10.0.0.2",
-        "p2px node join --market ETH/USD",
+        "p2px node join --cluster-file cluster.yaml --token p2px-join-... --market ETH/USD",
     ),
 )
 @click.option(
@@ -50,6 +52,11 @@ class NoCredentials(BadInput):
     metavar="FILE",
     type=click.Path(dir_okay=False),
     help="Settings of a cluster whose first machine is another; p2px cluster init writes them.",
+)
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="Join token, for a machine that has no credentials yet: p2px cluster token create prints one.",
 )
 @click.option("--name", "node", metavar="NAME", help="Its name; the next free clientN when left out.")
 @click.option("--host", metavar="HOST", help="Address of this machine that it listens on.")
@@ -72,6 +79,7 @@ class NoCredentials(BadInput):
 def join(
     invocation: Invocation,
     cluster_file: str | None,
+    token: str | None,
     node: str | None,
     host: str | None,
     port: int,
@@ -90,7 +98,7 @@ def join(
         _join_here(invocation, node, host, port, members, markets)
     else:
         invocation.config_file = cluster_file
-        _join_from_afar(invocation, node, host, port, members, markets)
+        _join_from_afar(invocation, token, node, host, port, members, markets)
 
 
 def _join_here(
@@ -124,6 +132,7 @@ def _join_here(
 
 def _join_from_afar(
     invocation: Invocation,
+    token: str | None,
     node: str | None,
     host: str | None,
     port: int,
@@ -140,15 +149,11 @@ def _join_from_afar(
             hint="p2px node join without --cluster-file runs one more node of it here",
         )
     host = host or joining.host_towards(config)
-    if not folder.secret_path.exists():
-        raise NoCredentials(
-            f"this machine has no credentials of cluster {folder.name}",
-            hint=f"copy {folder.secret_path} from a machine of the cluster",
-        )
-    folder.prepare()
     registry = (*members, *config.registry.grapes)
     before = folder.joined()
     name = node or (before.name if before else _free_name(invocation, plan_cluster(config), registry))
+    _become_one_of_it(invocation, token, name, host)
+    folder.prepare()
     with _OnlyOne(folder, name):
         plan = joining.joining(config, folder, NodeSlot(name, port, tuple(markets)), host, members)
         _check_unused(invocation, name, registry)
@@ -159,6 +164,32 @@ def _join_from_afar(
             invocation.screen.note(f"node {name} joins cluster {folder.name} from {host}")
             serve(invocation.screen, joining.run, plan)
             invocation.screen.note(f"node {name} has left")
+
+
+def _become_one_of_it(invocation: Invocation, token: str | None, name: str, host: str) -> None:
+    """Enrol this machine with the token, unless it has all that a node of that name needs already."""
+    from p2pcli.node.tls_folder import NoCertificate, TlsFolder
+
+    folder = invocation.folder
+    tls = TlsFolder(folder.tls)
+    trouble: P2pxError = NoCredentials(
+        f"this machine has no credentials of cluster {folder.name}",
+        hint="p2px cluster token create, on the cluster's first machine, prints what --token needs",
+    )
+    if folder.secret_path.exists():
+        try:
+            if tls.authority():
+                tls.issued(name, hosts_of(name, host), now_ns() // 10**9)
+        except NoCertificate as error:
+            trouble = error
+        else:
+            return
+    if token is None:
+        raise trouble
+    from p2pcli.cluster.enrol import enrol
+
+    enrol(token, name, host, folder)
+    invocation.screen.note(f"this machine is one of cluster {folder.name} now")
 
 
 class _OnlyOne:

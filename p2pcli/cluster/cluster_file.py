@@ -22,10 +22,12 @@ def cluster_file(config: Config, authority: str, addresses: Sequence[str]) -> st
     cluster, registry = config.cluster, config.registry
     host = next(iter(addresses), cluster.host) if cluster.host == ANY else cluster.host
     grapes = registry.grapes or tuple(f"{host}:{port}" for port in registry.http_ports[: registry.members])
+    ring = registry.ring or tuple(f"{host}:{port}" for port in registry.dht_ports[: registry.members])
     lines = [
         "cluster:",
         f"  name: {_text(cluster.name)}",
         f"  host: {_text(cluster.host)}",
+        *_hosts(cluster.hosts),
         "  ca: |",
         *(f"    {line}" for line in authority.splitlines()),
         "log:",
@@ -36,9 +38,17 @@ def cluster_file(config: Config, authority: str, addresses: Sequence[str]) -> st
         f"  dht_ports: {_list(registry.dht_ports)}",
         "  free_ports: false",
         f"  grapes: {_list(grapes)}",
+        f"  ring: {_list(ring)}",
         *_markets(config.found),
     ]
     return _HEAD.format(name=cluster.name) + "\n".join(lines) + "\n"
+
+
+def _hosts(hosts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    if hosts:
+        yield "  hosts:"
+    for name, symbols in hosts:
+        yield f"    {_text(name)}: {_list(symbols)}"
 
 
 def _markets(rows: Sequence[Row]) -> Iterator[str]:

@@ -1,0 +1,194 @@
+"""Several machines, as far as files go: homes of their own, one log on etcd, TLS, join tokens. Under load.
+
+Every command is typed as people would, on whichever machine it is about.
+"""
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from etcd_members import MISSING, EtcdMembers
+
+from p2pcli.market.commands import Place, Side
+from p2pcli.node.roaming import RoamingClient
+
+from .conftest import Shell, free_ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+
+
+class Machine(Shell):
+    """A home of its own, with the cluster file in the folder where commands are typed."""
+
+    def __init__(self, folder: Path, file: str = "") -> None:
+        folder.mkdir()
+        super().__init__(folder / "home", P2PX_REGISTRY_FREE_PORTS="true")
+        if file:
+            (folder / "p2px.yaml").write_text(file)
+
+    def joins(self, name: str, *words: str) -> "Joined":
+        return Joined(
+            self.start("node", "join", "--cluster-file", "p2px.yaml", "--name", name, "-o", "jsonl", *words)
+        )
+
+
+class Joined:
+    """A node that joined, in the foreground of its machine. A context manager."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        first = process.stdout.readline()
+        assert first, process.stderr.read()
+        self.addresses = json.loads(first)
+
+    def __enter__(self) -> "Joined":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ends(self, number: signal.Signals | None = None) -> int:
+        """Return the exit code, after a signal if one is given."""
+        if number is not None:
+            self._process.send_signal(number)
+        return self._process.wait(30)
+
+
+class Load:
+    """Traders who trade through any node. A context manager; ``failed`` tells what went wrong."""
+
+    def __init__(self, machine: Shell, markets: tuple[str, ...], *nodes: str) -> None:
+        self._stop = threading.Event()
+        self.failed: list[str] = []
+        self.done = 0
+        folder = machine.folder
+
+        def addresses() -> list[tuple[str, int]]:
+            report = folder.report()
+            found = [child.addresses["rpc"].rpartition(":") for child in report.nodes if child.addresses]
+            return [
+                (host, int(port)) for host, _, port in (*found, *(node.rpartition(":") for node in nodes))
+            ]
+
+        def trade(name: str, first: int) -> None:
+            def turned() -> list[tuple[str, int]]:
+                known = addresses()
+                return known[first % len(known) :] + known[: first % len(known)]
+
+            with RoamingClient(turned, folder.credentials(), name, 20) as trader:
+                number = 0
+                while not self._stop.is_set():
+                    number += 1
+                    side = Side.BUY if (number + first) % 2 else Side.SELL
+                    try:
+                        trader.submit(markets[number % len(markets)], [Place(side, 1, 100 + number % 7)])
+                    except Exception as error:  # noqa: BLE001  the test looks at it
+                        self.failed.append(f"{name} {number}: {error}")
+                        return
+                    self.done += 1
+
+        self._threads = [threading.Thread(target=trade, args=(f"trader{i}", i)) for i in range(3)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """The machine on which the cluster was begun, with two nodes of two markets; the log is on etcd."""
+    place = tmp_path_factory.mktemp("machines")
+    etcd = EtcdMembers(place / "etcd", 1, "--unsafe-no-fsync")
+    machine = Machine(place / "first")
+    http, dht = free_ports(2), free_ports(2)
+    for name, ports in (("P2PX_REGISTRY_HTTP_PORTS", http), ("P2PX_REGISTRY_DHT_PORTS", dht)):
+        machine.environ[name] = ports
+    init = machine(
+        *("cluster", "init", "--host", "127.0.0.1", "--log", etcd.url, "--out", "p2px.yaml"),
+        *("--market", "BTC/USD", "--market", "ETH/USD"),
+    )
+    assert init.code == 0, init.err
+    up = machine("cluster", "up", "-n", "2")
+    assert up.code == 0, up.err
+    try:
+        yield machine
+    finally:
+        machine.hang_up()
+        down = machine("cluster", "down")
+        etcd.kill_all()
+        assert down.code == 0, down.err
+
+
+@pytest.fixture
+def token(first: Machine) -> str:
+    return first("cluster", "token", "create", "--expires", "10m", "-o", "json").json["token"]
+
+
+@pytest.fixture
+def second(first: Machine, tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "second", (first.cwd / "p2px.yaml").read_text())
+
+
+def test_a_machine_joins_with_a_token_under_load_becomes_equal_and_leaves(first, second, token):
+    with Load(first, ("BTC/USD", "ETH/USD")) as load:
+        with second.joins("bob", "--token", token) as bob:
+            assert second("order", "buy", "1@50", "--node", "bob", "-o", "json").json["owner"] == "bob"
+            assert {"rpc", "http", "dht"} <= set(bob.addresses)
+            seen = {
+                node["name"]: node["state"] for node in first("cluster", "status", "-o", "json").json["nodes"]
+            }
+            assert seen == {"client1": "running", "client2": "running", "bob": "joined"}
+            with Load(first, ("BTC/USD",), bob.addresses["rpc"]) as more:
+                left = first("node", "leave", "bob")
+                assert (left.code, left.out) == (0, "node bob has left cluster default\n")
+                assert bob.ends() == 0
+            assert more.failed == []
+        with second.joins("bob", "--market", "ETH/USD") as bob:  # with the credentials it has by now
+            assert second("order", "sell", "1@50000", "--market", "BTC/USD", "--node", "bob").code == 0
+            assert second("market", "ls", "--node", "bob").code == 0
+            assert bob.ends(signal.SIGTERM) == 0
+    assert load.failed == []
+    assert load.done > 50
+    assert first("verify").code == 0
+    assert first("log", "check").code == 0
+
+
+def test_equal_states_on_both_machines_are_what_verify_says(first, second, token):
+    with second.joins("carol", "--token", token) as carol:
+        with Load(first, ("BTC/USD", "ETH/USD"), carol.addresses["rpc"]) as load:
+            assert first("order", "buy", "1@40", "--node", "carol").code == 0
+        assert load.failed == []
+        for machine in (first, second):
+            said = machine("verify", "-o", "json").json
+            assert said["problems"] == []
+            assert {name for market in said["markets"].values() for name in market["nodes"]} == {
+                "client1",
+                "client2",
+                "carol",
+            }
+        assert carol.ends(signal.SIGTERM) == 0
+
+
+def test_an_expired_a_revoked_and_no_token_let_nobody_in(first, second, token):
+    made = first("cluster", "token", "ls", "-o", "jsonl").lines
+    assert first("cluster", "token", "revoke", made[-1]["id"]).code == 0
+    said = second("node", "join", "--cluster-file", "p2px.yaml", "--name", "eve", "--token", token)
+    assert (said.code, "was revoked" in said.err) == (6, True), said.err
+    short = first("cluster", "token", "create", "--expires", "1s", "-o", "json").json["token"]
+    threading.Event().wait(1.1)
+    said = second("node", "join", "--cluster-file", "p2px.yaml", "--name", "eve", "--token", short)
+    assert (said.code, "has expired" in said.err) == (6, True), said.err
+    said = second("node", "join", "--cluster-file", "p2px.yaml", "--name", "eve")
+    assert (said.code, "has no credentials of cluster default" in said.err) == (2, True)
+    assert not second.folder.secret_path.exists()
