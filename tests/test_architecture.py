@@ -178,6 +178,7 @@ STARRED: dict[str, str] = {
     "cluster.chaos.run": "clock chance",
     "cluster.chaos.strikes": "sockets threads processes disk clock",
     "cluster.chaos.traders": "threads clock",
+    "cluster.bot": "disk",
     "cluster.child": "sockets threads processes libc",
     "cluster.api": "disk clock",
     "cluster.control": "sockets processes clock",

@@ -9,10 +9,10 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import as_seconds, complete_nodes, market_option
 from p2pcli.cli.render import orders as render
-from p2pcli.cli.scenario import first_orders, next_order
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import market_named
+from p2pcli.cluster.scenario import first_orders, next_order
 from p2pcli.market.commands import Place
 from p2pcli.market.documents import order_document
 from p2pcli.market.events import Placed

@@ -21,7 +21,7 @@ from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.folder import ClusterFolder, clusters, not_running
 from p2pcli.cluster.report import ClusterReport, ClusterState
-from p2pcli.errors import P2pxError
+from p2pcli.errors import BadInput, P2pxError
 
 FIRST_STEPS = (
     "p2px order sell 1.5@30000 --node {second}",
@@ -50,10 +50,17 @@ cluster = Group(
     examples=(
         "p2px cluster up -n 3",
         "p2px cluster up -f p2px.yaml --attach",
+        "p2px cluster up --bots 3",
         "p2px cluster up --name test --market BTC/USD --market ETH/USD --ephemeral",
     ),
 )
 @click.option("-n", "--nodes", type=click.IntRange(1), metavar="COUNT", help="Nodes: client1, client2, ...")
+@click.option(
+    "--bots",
+    type=click.IntRange(0),
+    metavar="COUNT",
+    help="Example clients that keep trading: bot1, bot2, ...",
+)
 @click.option("-f", "--file", type=click.Path(dir_okay=False), metavar="FILE", help="The same as --config.")
 @click.option(
     "--market", "markets", multiple=True, metavar="BASE/QUOTE", help="A market to trade; repeat for more."
@@ -70,6 +77,7 @@ cluster = Group(
 def up(
     invocation: Invocation,
     nodes: int | None,
+    bots: int | None,
     file: str | None,
     markets: Sequence[str],
     host: str | None,
@@ -90,6 +98,7 @@ def up(
     config = invocation.config_with(
         {
             "cluster.nodes": nodes,
+            "cluster.bots": bots,
             "cluster.host": host,
             "markets": tuple(markets),
             "log.url": log,
@@ -112,6 +121,8 @@ def up(
         screen.note(f"note: {warning}")
     for difference in started.differences:
         screen.note(f"note: {difference}")
+    if started.differences:
+        screen.hint("p2px cluster scale changes the number of nodes or bots; down and up the rest")
     if screen.is_text:
         screen.note(_up_words(report, started.already_running))
         screen.table(processes_table(report, monotonic()))
@@ -127,6 +138,8 @@ def up(
 
 def _up_words(report: ClusterReport, already: bool) -> str:
     counts = f"{len(report.nodes)} nodes, {len(report.members)} registry members"
+    if report.bots:
+        counts += f", {len(report.bots)} bot{'s' if len(report.bots) > 1 else ''}"
     return f"cluster {report.cluster} {'was running already' if already else 'is ready'}: {counts}"
 
 
@@ -240,13 +253,16 @@ _process_command("start", "Start a process that was stopped or has failed.", Con
 _process_command("kill", "Kill a process as a crash would; it is started again.", Control.kill_node)
 
 
-@cluster.command("scale", examples=("p2px cluster scale 5",))
-@click.argument("count", type=click.IntRange(1))
+@cluster.command("scale", examples=("p2px cluster scale 5", "p2px cluster scale --bots 3"))
+@click.argument("count", type=click.IntRange(1), required=False)
+@click.option("--bots", type=click.IntRange(0), metavar="COUNT", help="Have so many bots: bot1, bot2, ...")
 @click.pass_obj
-def scale(invocation: Invocation, count: int) -> None:
+def scale(invocation: Invocation, count: int | None, bots: int | None) -> None:
     """Have COUNT nodes: start new ones, or stop those with the highest numbers."""
+    if count is None and bots is None:
+        raise BadInput("say how many nodes to have, or --bots", hint="p2px cluster scale 5")
     with Control(invocation.folder) as control:
-        _show(invocation, control.scale(count))
+        _show(invocation, control.scale(count, bots=bots))
 
 
 def _show(invocation: Invocation, report: ClusterReport) -> None:

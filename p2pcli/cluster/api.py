@@ -139,7 +139,7 @@ class Cluster:
                     if report.state is ClusterState.READY:
                         return
             except TimedOut as error:
-                late = [child.name for child in control.report().children if not _serves(child.state)]
+                late = [child.name for child in control.report().exchange if not _serves(child.state)]
                 raise NotReady(
                     f"cluster {self._name} was not ready in {timeout:g} s, waiting for {', '.join(late)}"
                 ) from error

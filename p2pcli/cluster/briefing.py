@@ -12,6 +12,7 @@ from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan
 
 if TYPE_CHECKING:
+    from p2pcli.cluster.bot import BotPlan
     from p2pcli.grenache.process import GatewayPlan
     from p2pcli.registry.process import MemberPlan
 
@@ -56,6 +57,13 @@ def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPl
         trades_name=plan.trades_name,
         host=plan.grenache_host,
     )
+
+
+def bot_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "BotPlan":
+    """Return what the bot of that name is told."""
+    from p2pcli.cluster.bot import BotPlan
+
+    return BotPlan(name, str(folder.path), plan.bot_interval_s)
 
 
 def log_url(plan: ClusterPlan, folder: ClusterFolder) -> str:

@@ -190,15 +190,25 @@ class Control:
         pid = self.report().child(name).pid
         return self._until(Kill(name), ANSWER_S, lambda report: report.child(name).pid != pid)
 
-    def scale(self, count: int, timeout: float = 30.0) -> ClusterReport:
-        """Have ``count`` nodes, and wait until the new ones serve and the surplus ones have ended."""
+    def scale(
+        self, count: int | None = None, timeout: float = 30.0, *, bots: int | None = None
+    ) -> ClusterReport:
+        """Have ``count`` nodes and so many ``bots``, None: as many as there are.
+
+        Waits until the new ones serve and the surplus ones have ended.
+        """
 
         def is_done(report: ClusterReport) -> bool:
-            for child in report.nodes:
+            for child in report.nodes if bots is None else [*report.nodes, *report.bots]:
                 _check(child)
-            return len(report.nodes) == count and report.state is ClusterState.READY
+            return (
+                report.state is ClusterState.READY
+                and count in (None, len(report.nodes))
+                and bots in (None, sum(child.state is State.RUNNING for child in report.bots))
+                and bots in (None, len(report.bots))
+            )
 
-        return self._until(Scale(count), timeout, is_done)
+        return self._until(Scale(count, bots), timeout, is_done)
 
     def shut_down(self) -> ClusterReport:
         """Ask for the end of everything, and return at once; ``watch`` shows it and then ends."""

@@ -21,7 +21,7 @@ from p2pcli.cluster.news import Failed, Serving, exit_text
 from p2pcli.cluster.plan import ClusterPlan, with_node_count, with_node_port
 from p2pcli.cluster.ports import is_free
 from p2pcli.cluster.process import ChildProcess
-from p2pcli.cluster.report import NODE, ChildReport, Failure, State, no_such_child
+from p2pcli.cluster.report import BOT, NODE, ChildReport, Failure, State, no_such_child
 from p2pcli.cluster.supervision import Action, Policy, Supervision
 
 Probe = Callable[[Mapping[str, str]], bool]  # does the process at these addresses answer?
@@ -71,6 +71,7 @@ class Crew:
         self._probe = probe
         self._policy = Policy(ready_within=plan.ready_timeout, stop_within=plan.stop_timeout)
         self._children = {name: Child(name, kind, self._policy) for name, kind in plan.kinds.items()}
+        self._bots_may_run = False  # the exchange first
         self._beats, self._pulses = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._beats.setblocking(False)
         self._pulses.setblocking(False)
@@ -81,8 +82,16 @@ class Crew:
     def start_all(self) -> None:
         """Have every child run: registry members first, for a node wants to announce itself to one."""
         for child in sorted(self._children.values(), key=lambda child: child.kind == NODE):
-            child.life.start(monotonic())
-            self._carry_out(child)
+            if child.kind != BOT:
+                child.life.start(monotonic())
+                self._carry_out(child)
+
+    def start_bots(self) -> None:
+        """Have the bots run as well, from now on: once the exchange serves, so that it starts undisturbed."""
+        self._bots_may_run = True
+        for child in self._children.values():
+            if child.kind == BOT:
+                child.life.start(monotonic())
 
     def stop_all(self, *, at_once: bool = False) -> None:
         """Have every child end; ``at_once`` kills those that are taking their time."""
@@ -97,15 +106,19 @@ class Crew:
             raise no_such_child(name, self.plan.name, self._children)
         return self._children[name]
 
-    def scale(self, count: int) -> None:
-        """Have ``count`` nodes: start new ones, or stop those with the highest numbers."""
-        self.plan = with_node_count(self.plan, count)
+    def scale(self, count: int | None, bots: int | None) -> None:
+        """Have so many nodes and bots (None: as now): start new ones, stop those with the highest numbers."""
+        if count is not None:
+            self.plan = with_node_count(self.plan, count)
+        if bots is not None:
+            self.plan = msgspec.structs.replace(self.plan, bots=bots)
         kinds = self.plan.kinds
         for name, kind in kinds.items():
             child = self._children.setdefault(name, Child(name, kind, self._policy))
             if child.is_leaving or child.life.spawns == 0:
                 child.is_leaving = False
-                child.life.start(monotonic())
+                if kind != BOT or self._bots_may_run:
+                    child.life.start(monotonic())
         for child in self._children.values():
             if child.name not in kinds:
                 child.is_leaving = True

@@ -7,14 +7,16 @@ It is flat and has its own fields, so that the file does not change when a node'
 
 import msgspec
 
-from p2pcli.cluster.report import NODE, REGISTRY
+from p2pcli.cluster.report import BOT, NODE, REGISTRY
 from p2pcli.market.instrument import Instrument
 
 PLAN_VERSION = 1
 MAX_NODES = 64
 MAX_MEMBERS = 16
+MAX_BOTS = 10
 NODE_PROGRAM = "p2pcli.grenache.process"  # module whose run(plan, ready, stop) is the process
 MEMBER_PROGRAM = "p2pcli.registry.process"
+BOT_PROGRAM = "p2pcli.cluster.bot"
 
 
 class NodeSlot(msgspec.Struct, frozen=True):
@@ -86,6 +88,9 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
     health_check_s: float = 1.0
     node_program: str = NODE_PROGRAM
     member_program: str = MEMBER_PROGRAM
+    bots: int = 0  # example clients: bot1, bot2 ...
+    bot_interval_s: float = 10.0  # between two orders of one
+    bot_program: str = BOT_PROGRAM
 
     @property
     def engine(self) -> str:
@@ -106,8 +111,10 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Return each process' name and kind, nodes first."""
-        return {node.name: NODE for node in self.nodes} | {member.name: REGISTRY for member in self.members}
+        """Return each process' name and kind, nodes first, bots last."""
+        nodes = {node.name: NODE for node in self.nodes}
+        members = {member.name: REGISTRY for member in self.members}
+        return nodes | members | {f"bot{number}": BOT for number in range(1, self.bots + 1)}
 
 
 def with_node_count(plan: ClusterPlan, count: int) -> ClusterPlan:

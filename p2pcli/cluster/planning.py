@@ -26,7 +26,7 @@ def plan_cluster(
 ) -> ClusterPlan:
     """Return the plan that ``config`` asks for, keeping what ``former`` settled.
 
-    The number of nodes is the former one unless it was set somewhere. Raises ``PlanConflict`` when the
+    There are as many nodes and bots as before unless a number was set. Raises ``PlanConflict`` when the
     log would be another, a market's rules would change, or a durable cluster would become ephemeral.
     """
     name = config.cluster.name
@@ -48,6 +48,8 @@ def plan_cluster(
         log_access=_log_access(config),
         durable=config.log.durable and not ephemeral,
         ephemeral=ephemeral,
+        bots=config.cluster.bots,
+        bot_interval_s=config.cluster.bot_interval,
         grapes=config.registry.grapes,
         ring=config.registry.ring,
         free_ports=config.registry.free_ports,
@@ -86,6 +88,12 @@ def plan_cluster(
             f"cluster {name} keeps its log at {former.log_url}, the configuration says {plan.log_url}",
             hint=f"set log.url to {former.log_url}, or up with another --name",
         )
+    return _counted(plan, config, former)
+
+
+def _counted(plan: ClusterPlan, config: Config, former: ClusterPlan | None) -> ClusterPlan:
+    if former is not None and config.origin("cluster.bots") == "default":
+        plan = msgspec.structs.replace(plan, bots=former.bots)
     keeps_count = former is not None and config.origin("cluster.nodes") == "default"
     plan = plan if keeps_count else with_node_count(plan, config.cluster.nodes)
     return with_hosts(plan, config.cluster.hosts)

@@ -12,11 +12,10 @@ from typing import Any
 import msgspec
 
 from p2pcli import logging as output
-from p2pcli.cluster import briefing, news
+from p2pcli.cluster import briefing, news, report
 from p2pcli.cluster.child import ORPHANED
 from p2pcli.cluster.folder import ClusterFolder, FolderLock
 from p2pcli.cluster.plan import ClusterPlan
-from p2pcli.cluster.report import NODE
 from p2pcli.errors import P2pxError
 
 MAX_OUTPUT = 1 << 20  # bytes of stray output of earlier runs that are kept
@@ -53,12 +52,14 @@ def run_program(
         files=cluster.log_files,
     ):
         try:
-            if cluster.kinds[name] == NODE:
-                plan_of_it: Any = briefing.node_plan(cluster, folder, name)
-                module = cluster.node_program
-            else:
-                plan_of_it = briefing.member_plan(cluster, folder, name)
-                module = cluster.member_program
+            plan_of_it: Any
+            match cluster.kinds[name]:
+                case report.NODE:
+                    plan_of_it, module = briefing.node_plan(cluster, folder, name), cluster.node_program
+                case report.BOT:
+                    plan_of_it, module = briefing.bot_plan(cluster, folder, name), cluster.bot_program
+                case _:
+                    plan_of_it, module = briefing.member_plan(cluster, folder, name), cluster.member_program
             importlib.import_module(module).run(plan_of_it, ready, stop)
         except Exception as error:  # the outermost loop of this process: record the failure, and end
             message = str(error) if isinstance(error, P2pxError) else f"{type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ MAX_ERROR_TEXT = 300  # characters of one child's last error; a report must fit 
 MAX_CHILD_BYTES = 4 * MAX_ERROR_TEXT + 600  # of one child in a report
 NODE = "node"
 REGISTRY = "registry"
+BOT = "bot"
 
 
 class NoSuchChild(NotFound):
@@ -48,7 +49,7 @@ class ChildReport(msgspec.Struct, frozen=True):
     """One process of the cluster."""
 
     name: str
-    kind: str  # NODE or REGISTRY
+    kind: str  # NODE, REGISTRY or BOT
     state: State
     pid: int = 0  # 0: there is no process
     addresses: dict[
@@ -72,7 +73,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class ClusterReport(msgspec.Struct, frozen=True, tag="report"):
-    """All processes of one cluster, nodes first, each kind in the order of the plan."""
+    """All processes of one cluster: nodes, registry members, bots, each kind in the order of the plan."""
 
     cluster: str
     state: ClusterState
@@ -91,6 +92,16 @@ class ClusterReport(msgspec.Struct, frozen=True, tag="report"):
     def members(self) -> list[ChildReport]:
         """Return the registry members, in the order of the plan."""
         return [child for child in self.children if child.kind == REGISTRY]
+
+    @property
+    def bots(self) -> list[ChildReport]:
+        """Return the example clients, in the order of the plan."""
+        return [child for child in self.children if child.kind == BOT]
+
+    @property
+    def exchange(self) -> list[ChildReport]:
+        """Return what the state of the cluster is about: all but the bots."""
+        return [child for child in self.children if child.kind != BOT]
 
     def child(self, name: str) -> ChildReport:
         """Return the child of that name. Raises ``NoSuchChild``, naming those there are."""

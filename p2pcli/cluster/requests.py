@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from p2pcli.cluster.plan import MAX_MEMBERS, MAX_NODES
+from p2pcli.cluster.plan import MAX_BOTS, MAX_MEMBERS, MAX_NODES
 from p2pcli.cluster.report import MAX_CHILD_BYTES, ClusterReport, NoSuchChild
 from p2pcli.errors import BadInput, Conflict, NotRunning, P2pxError
 
@@ -26,7 +26,7 @@ class OtherSupervisor(Conflict):
 
 
 class BadCount(BadInput):
-    """A number of nodes that a cluster cannot have."""
+    """A number of nodes or bots that a cluster cannot have."""
 
     code = "bad_count"
 
@@ -76,9 +76,10 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
 
 
 class Scale(msgspec.Struct, frozen=True, tag="scale"):
-    """Have this many nodes."""
+    """Have this many nodes, and this many bots."""
 
-    count: int  # 1 to MAX_NODES
+    count: int | None = None  # 1 to MAX_NODES; None: as many as there are
+    bots: int | None = None  # 0 to MAX_BOTS; likewise
 
 
 class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
@@ -144,4 +145,6 @@ def _decoded(decoder: "msgspec.json.Decoder[_Message]", data: bytes, limit: int)
         raise OtherSupervisor(f"the control socket carried something unknown: {error}") from error
 
 
-assert (MAX_NODES + MAX_MEMBERS) * MAX_CHILD_BYTES < MAX_ANSWER, "the largest cluster fits one datagram"
+assert (MAX_NODES + MAX_MEMBERS + MAX_BOTS) * MAX_CHILD_BYTES < MAX_ANSWER, (
+    "the largest cluster fits one datagram"
+)

@@ -48,7 +48,18 @@ class StatusOfSupervisor(msgspec.Struct, frozen=True):
     pid: int
 
 
-class ClusterStatus(msgspec.Struct, frozen=True):
+class StatusOfBot(msgspec.Struct, frozen=True):
+    """One example client that runs with the cluster."""
+
+    name: str
+    pid: int
+    state: str
+    restarts: int
+    uptime_s: float
+    last_error: str
+
+
+class ClusterStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """The whole document, in the order it is written."""
 
     cluster: str
@@ -57,6 +68,7 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     nodes: list[StatusOfNode]
     registry: list[StatusOfMember]
     supervisor: StatusOfSupervisor
+    bots: list[StatusOfBot] = []  # left out when there are none
 
 
 JOINED = "joined"  # the state of a node that runs without this machine's supervisor
@@ -94,6 +106,7 @@ def status_of(
         ],
         [_member(child, now) for child in report.members],
         StatusOfSupervisor(report.supervisor),
+        [_bot(child, now) for child in report.bots],
     )
 
 
@@ -137,6 +150,11 @@ def _with_markets(markets: Sequence[MarketStatus], **process: Any) -> StatusOfNo
         problems={market.symbol: market.problem for market in markets if market.problem},
         **process,
     )
+
+
+def _bot(child: ChildReport, now: float) -> StatusOfBot:
+    uptime_s = round(child.uptime_s(now), 3)
+    return StatusOfBot(child.name, child.pid, child.state.value, child.restarts, uptime_s, child.last_error)
 
 
 def _member(child: ChildReport, now: float) -> StatusOfMember:

@@ -15,8 +15,8 @@ from p2pcli.clock import monotonic
 from p2pcli.cluster.crew import Crew, Probe
 from p2pcli.cluster.door import Door
 from p2pcli.cluster.folder import ClusterFolder, FolderLock, FolderUnusable
-from p2pcli.cluster.plan import MAX_NODES, ClusterPlan
-from p2pcli.cluster.report import ClusterReport, ClusterState, Failure, State, state_of
+from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES, ClusterPlan
+from p2pcli.cluster.report import BOT, ClusterReport, ClusterState, Failure, State, state_of
 from p2pcli.cluster.requests import (
     Answer,
     BadCount,
@@ -105,10 +105,12 @@ class Supervisor:
         """Notice the start's success or failure; show and keep what changed."""
         report = self._report()
         if report.state is ClusterState.STARTING:
-            states = {child.state for child in report.children}
+            states = {child.state for child in report.exchange}
             if states <= {State.RUNNING, State.STOPPED}:
                 self._was_ready = True
                 logger.info("cluster %s is ready", report.cluster)
+                self._crew.start_bots()
+                self._crew.carry_out()
             elif (failure := self._crew.first_failure()) is not None:
                 # Nobody is served yet, so there is nothing to lose by giving up, and a clear error to gain.
                 self._failure = failure
@@ -123,9 +125,9 @@ class Supervisor:
 
     def _report(self) -> ClusterReport:
         children = self._crew.report()
-        state = state_of(
-            (child.state for child in children), was_ready=self._was_ready, is_ending=self._is_ending
-        )
+        # Bots are no part of the exchange: only its end waits for theirs.
+        counted = [child.state for child in children if self._is_ending or child.kind != BOT]
+        state = state_of(counted, was_ready=self._was_ready, is_ending=self._is_ending)
         plan = self._crew.plan
         return ClusterReport(
             plan.name, state, plan.engine, os.getpid(), children, self._failure, self._warnings
@@ -179,10 +181,12 @@ class Supervisor:
                         hint=f"p2px cluster start {name}",
                     )
                 child.process.kill()
-            case Scale(count):
-                if not 1 <= count <= MAX_NODES:
+            case Scale(count, bots):
+                if count is not None and not 1 <= count <= MAX_NODES:
                     raise BadCount(f"a cluster has 1 to {MAX_NODES} nodes, not {count}")
-                self._crew.scale(count)
+                if bots is not None and not 0 <= bots <= MAX_BOTS:
+                    raise BadCount(f"a cluster has 0 to {MAX_BOTS} bots, not {bots}")
+                self._crew.scale(count, bots)
             case Shutdown():
                 self._end()
         if not isinstance(request, Report | Watch):

@@ -131,7 +131,7 @@ def throw_away(home: ClusterFolder, purpose: str, planned: ClusterPlan, timeout:
     Its caller takes it down. It is a durable one, for an ephemeral one forgets when its supervisor dies.
     """
     folder = ClusterFolder(home.path.parent, f"{purpose}-{secrets.token_hex(3)}")
-    wanted = msgspec.structs.replace(planned, name=folder.name, ephemeral=False, logs="")
+    wanted = msgspec.structs.replace(planned, name=folder.name, ephemeral=False, logs="", bots=0)
     bring_up(folder, lambda former: former or wanted, timeout, lambda report: None)
     return folder
 
@@ -213,7 +213,7 @@ def _check_authority(folder: ClusterFolder, wanted: str) -> None:
 
 
 def _timed_out(folder: ClusterFolder, last: ClusterReport | None, timeout: float) -> StartTimedOut:
-    children = last.children if last is not None else ()
+    children = last.exchange if last is not None else []
     late = [child for child in children if child.state is not State.RUNNING]
     names = [child.name for child in late] or [SUPERVISOR]
     why = next((f": {child.last_error}" for child in late if child.last_error), "")

@@ -62,6 +62,12 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
         str, Setting(NAME, "default", "Name of the cluster; its state has a folder of this name.")
     ]
     nodes: Annotated[int, Setting(whole(1, 64), "3", "Nodes to start: client1, client2, ...")]
+    bots: Annotated[
+        int, Setting(whole(0, 10), "0", "Example clients to start with them: bot1, bot2, ..., each trading.")
+    ]
+    bot_interval: Annotated[
+        float, Setting(seconds("10ms", "1h"), "10s", "How long a bot waits between two orders.")
+    ]
     host: Annotated[
         str,
         Setting(HOST, "127.0.0.1", "Address that nodes and registry members listen on; loopback by default."),

@@ -1,6 +1,7 @@
 """``p2px cluster``: a cluster's life, told in text and JSON."""
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 
@@ -159,3 +160,28 @@ def test_tables_fit_the_terminal_and_cut_nothing(p2px, columns, words):
     assert "…" not in said.out
     if words == ("order", "ls"):
         assert "12345.67  0.12345678" in "\n".join(lines)
+
+
+def test_bots_trade_beside_the_nodes_and_end_with_the_cluster(own):
+    up = own("cluster", "up", "-n", "1", "--bots", "2", "--ephemeral", P2PX_CLUSTER_BOT_INTERVAL="20ms")
+    assert (up.code, "1 nodes, 2 registry members, 2 bots" in up.err) == (0, True)
+    with own.start("trades", "tail", "-n", "1", "-f", "-o", "jsonl") as follow:
+        trade = json.loads(follow.stdout.readline())
+        follow.send_signal(signal.SIGINT)
+    assert {trade["maker"], trade["taker"]} <= {"bot1", "bot2"}
+    (record,) = own("cluster", "logs", "bot1", "-n", "1", "-o", "jsonl").lines
+    assert (record["process"], record["node"]) == ("bot1", "client1")
+    again = own("cluster", "up", "--bots", "3")
+    assert "note: bots: 2 runs, 3 is configured\n" in again.err
+    assert "hint: p2px cluster scale " in again.err
+    rows = own("cluster", "scale", "--bots", "1", "-o", "json").json
+    (bot,) = [row for row in rows if row["kind"] == "bot"]
+    assert (bot["name"], bot["state"]) == ("bot1", "running")
+    (shown,) = own("cluster", "status", "-o", "json").json["bots"]
+    assert shown["pid"] == bot["pid"]
+    assert "bot1" in own("cluster", "status").out
+    assert own("cluster", "scale").code == 2
+    own.hang_up()
+    assert own("cluster", "down").code == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(bot["pid"], 0)

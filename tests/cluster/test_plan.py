@@ -54,3 +54,8 @@ def test_the_engine_is_the_scheme_of_the_log() -> None:
 
 def test_a_plan_survives_its_file() -> None:
     assert msgspec.json.decode(msgspec.json.encode(PLAN), type=ClusterPlan) == PLAN
+
+
+def test_bots_are_processes_after_all_others() -> None:
+    kinds = msgspec.structs.replace(PLAN, bots=2).kinds
+    assert list(kinds.items())[-3:] == [("registry2", "registry"), ("bot1", "bot"), ("bot2", "bot")]

@@ -60,6 +60,15 @@ def test_a_cluster_that_was_scaled_keeps_its_number_of_nodes_unless_told(configu
     assert len(plan_cluster(configured(cluster__nodes=2), former).nodes) == 2
 
 
+def test_bots_are_kept_as_nodes_are(configured) -> None:
+    former = plan_cluster(configured(cluster__bots=2))
+    assert plan_cluster(configured(), former).bots == 2
+    assert plan_cluster(configured(cluster__bots=0), former).bots == 0
+    assert differences(former, plan_cluster(configured(cluster__bots=3), former)) == [
+        "bots: 2 runs, 3 is configured"
+    ]
+
+
 def test_new_markets_are_numbered_after_the_old_ones_which_stay(configured) -> None:
     former = plan_cluster(configured(markets=["ETH/USD", "BTC/USD"]))
     plan = plan_cluster(configured(markets=["SOL/USD", "BTC/USD"]), former)

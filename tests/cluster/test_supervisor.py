@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import msgspec
@@ -236,3 +237,35 @@ def test_a_watcher_sees_every_change_until_the_end(trial) -> None:
         control.shut_down()
         states = [report.state for report in reports]
     assert states[-1] is ClusterState.STOPPED
+
+
+def test_bots_start_once_the_exchange_serves_and_say_nothing_about_its_state(
+    trial, eventually, tmp_path
+) -> None:
+    trial.plan = msgspec.structs.replace(trial.plan, bots=1, bot_program="trial_program")
+    gate = tmp_path / "gate"
+    trial.behave("client1", f"serve once there is {gate}")
+    starting = threading.Thread(target=trial.up)
+    starting.start()
+    eventually(lambda: trial.is_running() and trial.report().child("client1").state is State.STARTING)
+    eventually(lambda: trial.report().child("registry1").state is State.RUNNING)
+    assert trial.report().child("bot1").state is State.STOPPED
+    gate.touch()
+    starting.join()
+    eventually(lambda: trial.report().child("bot1").state is State.RUNNING)
+    (trial.folder.path / "behaviour").write_text("fail")  # the bot's own folder is the cluster's
+    os.kill(trial.report().child("bot1").pid, signal.SIGKILL)
+    eventually(lambda: trial.report().child("bot1").restarts >= 2)
+    assert trial.report().state is ClusterState.READY
+
+
+def test_bots_are_scaled_apart_from_nodes(trial) -> None:
+    trial.plan = msgspec.structs.replace(trial.plan, bot_program="trial_program")
+    trial.up()
+    with Control(trial.folder) as control:
+        assert [bot.name for bot in control.scale(bots=2).bots] == ["bot1", "bot2"]
+        report = control.scale(2)
+        assert (len(report.nodes), len(report.bots)) == (2, 2)
+        assert control.scale(bots=0).bots == []
+        with pytest.raises(BadCount, match="0 to 10 bots, not 11"):
+            control.scale(bots=11)

@@ -24,6 +24,11 @@ def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Even
             raise ValueError("the trial was to fail")
         case "vanish":
             os._exit(7)
+        case str(words) if words.startswith("serve once there is "):
+            while not Path(words.removeprefix("serve once there is ")).exists():
+                time.sleep(0.01)
+            ready({})
+            stop.wait()
         case "hang at start":
             threading.Event().wait()
         case "ignore the end":
@@ -51,7 +56,7 @@ def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Even
                 _hang_up(descriptor)
             stop.wait()
         case _:
-            ready({"trial": f"{plan.host}:1"})
+            ready({"trial": "127.0.0.1:1"})
             stop.wait()
 
 

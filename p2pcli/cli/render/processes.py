@@ -30,8 +30,9 @@ def state_cell(state: str) -> Cell:
 
 def state_words(report: ClusterReport) -> str:
     """Return how far a cluster has come: ``starting: 3 of 5 processes serve``."""
-    running = sum(child.state is State.RUNNING for child in report.children)
-    return f"{report.state.value}: {running} of {len(report.children)} processes serve"
+    counted = report.exchange
+    running = sum(child.state is State.RUNNING for child in counted)
+    return f"{report.state.value}: {running} of {len(counted)} processes serve"
 
 
 def processes_table(report: ClusterReport, now: float) -> Table:
@@ -132,7 +133,17 @@ def status_tables(status: ClusterStatus) -> list[Table]:
         ],
         empty="the cluster has no registry members of its own",
     )
-    return [nodes, members] if has_one else [nodes, _markets_table(status), members]
+    tables = [nodes, members] if has_one else [nodes, _markets_table(status), members]
+    return [*tables, _bots_table(status)] if status.bots else tables
+
+
+def _bots_table(status: ClusterStatus) -> Table:
+    return Table(
+        columns=(Column("BOT"), Column("STATE"), Column("PID", right=True), Column("RESTARTS", right=True)),
+        rows=[
+            (bot.name, state_cell(bot.state), str(bot.pid or "-"), str(bot.restarts)) for bot in status.bots
+        ],
+    )
 
 
 def _markets_table(status: ClusterStatus) -> Table:

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pcli.cli.scenario import first_orders, middle, next_order
+from p2pcli.cluster.scenario import first_orders, middle, next_order
 from p2pcli.market.commands import Side
 from p2pcli.market.depth import Level
 from p2pcli.market.instrument import Instrument
