@@ -85,7 +85,7 @@ def ls(invocation: Invocation) -> None:
         screen.objects({"id": one.id, "expires": one.expires, "state": _state(one, now)} for one in made)
 
 
-@token.command("revoke", examples=("p2px cluster token revoke 5f3a9c01d2e4",))
+@token.command("revoke", examples=("p2px cluster token revoke 5f3a9c01d2e4a7b8",))
 @click.argument("token_id", metavar="ID")
 @click.pass_obj
 def revoke(invocation: Invocation, token_id: str) -> None:

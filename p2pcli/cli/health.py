@@ -59,7 +59,7 @@ def watched_status(invocation: "Invocation", control: Control) -> Iterator[Clust
 
 def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, NodeStatus]:
     """Return what each running node says of itself, without those that do not answer."""
-    credentials = invocation.folder.credentials()
+    credentials = invocation.credentials
     answers = {}
     for child in report.nodes:
         address = child.addresses.get("rpc")

@@ -10,6 +10,7 @@ from p2pcli.cli.screen import Screen
 if TYPE_CHECKING:
     from p2pcli.cluster.folder import ClusterFolder
     from p2pcli.config import Config
+    from p2pcli.rpc.credentials import Credentials
 
 
 class Invocation:
@@ -20,6 +21,7 @@ class Invocation:
         self.output: str | None = None  # text, json, jsonl; None: not said
         self.color: str | None = None  # auto, always, never
         self.config_file: str | None = None
+        self.key_file: str | None = None
         self.cluster: str | None = None
         self.verbose = 0
 
@@ -36,8 +38,27 @@ class Invocation:
             Path.cwd(),
             self.environ,
             Path(self.config_file) if self.config_file else None,
-            {"cluster.name": self.cluster, "client.output": self.output, "client.color": self.color, **flags},
+            {
+                "key": self.key_file,
+                "cluster.name": self.cluster,
+                "client.output": self.output,
+                "client.color": self.color,
+                **flags,
+            },
         )
+
+    @cached_property
+    def credentials(self) -> "Credentials":
+        """What this run proves itself with: the key that was given, else the cluster's secret.
+
+        Raises ``BadKeyFile``, ``NoKeyFile``, ``ClusterNotRunning``.
+        """
+        path, folder = self.config.key, self.folder
+        if path is None:
+            return folder.credentials()
+        from p2pcli.node.key_file import read_key
+
+        return read_key(path, folder.name).credentials(folder.authority() or self.config.cluster.ca)
 
     @cached_property
     def screen(self) -> Screen:

@@ -22,6 +22,7 @@ ROOMS = {
         ("book", "book", "book", "Show the order book, or how two nodes' books differ."),
         ("trades", "trades", "trades", "Show, follow and export trades."),
         ("market", "market", "market", "List markets; halt and resume one."),
+        ("keys", "keys", "keys", "Create, list and revoke the keys that owners trade with."),
         ("client", "client", "client", "Run an example client that keeps trading."),
         ("verify", "verify", "verify", "Do all nodes agree? Exit code 1 when not."),
         ("chaos", "chaos", "chaos", "Kill and pause processes under load; is anything lost?"),

@@ -210,13 +210,14 @@ def show(invocation: Invocation, order_id: str, node: str | None) -> None:
 )
 @click.pass_obj
 def ls(invocation: Invocation, node: str | None, market: str | None, closed: bool, limit: int) -> None:
-    """List open orders: everybody's, or with --node those of one node."""
+    """List open orders: everybody's, with --node those of one node, with a key its owner's."""
+    owner = invocation.credentials.owner or node
     with reach(invocation, node) as client:
         wanted = [market_named(client.instruments, market)] if market else list(client.instruments.values())
         rows = [
             (instrument, view)
             for instrument in wanted
-            for view in client.orders(instrument.symbol, owner=node, closed=closed, limit=limit)
+            for view in client.orders(instrument.symbol, owner=owner, closed=closed, limit=limit)
         ]
     screen = invocation.screen
     if screen.is_text:

@@ -13,6 +13,7 @@ import msgspec
 from p2pcli.cli.words import did_you_mean, listed
 from p2pcli.errors import Conflict, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
+from p2pcli.rpc.auth import KeyRefused
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
@@ -40,7 +41,7 @@ def reach(invocation: "Invocation", node: str | None = None, owner: str = "") ->
     ``NodeDown``.
     """
     config, folder = invocation.config, invocation.folder
-    credentials, report = folder.credentials(), folder.report()
+    credentials, report = invocation.credentials, folder.report()
     wanted = node or config.client.node
     failures: list[P2pxError] = []
     for name, address in _candidates(invocation, report, wanted):
@@ -50,6 +51,8 @@ def reach(invocation: "Invocation", node: str | None = None, owner: str = "") ->
             client = ExchangeClient(
                 host, int(port), credentials, owner, timeout if wanted else min(timeout, FIRST_TRY_S)
             )
+        except KeyRefused:
+            raise  # every node would say the same
         except (NotRunning, TimedOut, Conflict) as error:
             invocation.tell(f"{name or 'a node'} at {address}: {error.message}")
             failures.append(error)
@@ -84,7 +87,7 @@ def strangers(invocation: "Invocation", report: "ClusterReport | None", timeout:
     An announcement outlives its node by up to 160 s, so nobody at an address is no problem; an address
     that takes calls and does not answer is one.
     """
-    folder, credentials = invocation.folder, invocation.folder.credentials()
+    folder, credentials = invocation.folder, invocation.credentials
     names = set(node_names(report))
     known = {child.addresses.get("rpc") for child in report.nodes} if report else set()
     found = Strangers({}, [])

@@ -109,7 +109,7 @@ class Trader:
         invocation = self._invocation
         return RoamingClient(
             lambda: addresses(invocation),
-            invocation.folder.credentials(),
+            invocation.credentials,
             self.owner,
             deadline_s=invocation.config.client.timeout,
         )

@@ -144,6 +144,12 @@ def _global_options(taken: Sequence[click.Parameter]) -> list[click.Parameter]:
             metavar="FILE",
             help="Settings file to use instead of the p2px.yaml searched upwards from here.",
         ),
+        click.Option(
+            ["--key", "key_file"],
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="Act as the owner of this key (p2px keys create), without the cluster's secret.",
+        ),
         click.Option(["--name", "cluster"], metavar="CLUSTER", help="Which cluster, when there are several."),
         click.Option(["-v", "--verbose"], count=True, help="Say more on stderr; twice for everything."),
     )

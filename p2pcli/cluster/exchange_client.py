@@ -26,8 +26,10 @@ from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed,
 from p2pcli.market.instrument import MARKET_PRICE, Instrument, parse_order_name
 from p2pcli.market.refusals import refusal
 from p2pcli.node.client import ExchangeClient as NodeClient
+from p2pcli.node.key_file import read_key
 from p2pcli.node.requests import NoSuchMarket
 from p2pcli.node.roaming import RoamingClient, with_id
+from p2pcli.rpc.credentials import Credentials
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
 Address = tuple[str, int]
@@ -55,7 +57,9 @@ class ExchangeClient:
     ``cluster`` and ``home`` say which cluster; by default the one that the command line would mean here
     (settings and ``P2PX_*`` included). ``node`` is asked first, by default the first; the others step in
     when it fails. ``owner`` is who the orders belong to, by default that node. ``timeout`` in seconds bounds
-    every call. Raises ``ClusterNotRunning``, ``NoSuchNode``, or ``NotRunning`` when no node answers.
+    every call. ``key`` is an owner's key file (`p2px keys create`): with it no cluster secret is read, and
+    only that owner's orders are placed and shown. Raises ``ClusterNotRunning``, ``NoSuchNode``,
+    ``KeyRefused``, ``WrongOwner``, or ``NotRunning`` when no node answers.
     """
 
     def __init__(
@@ -66,16 +70,16 @@ class ExchangeClient:
         owner: str | None = None,
         home: Path | str | None = None,
         timeout: float = 10.0,
+        key: Path | str | None = None,
     ) -> None:
-        self._folder = _folder(cluster, home)
-        self._credentials = self._folder.credentials()
+        self._folder, self._credentials = _place(cluster, home, key)
         names = self._names()
         if node is not None and node not in names:
             raise NoSuchNode(
                 f"cluster {self._folder.name} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
             )
         self._first = node or names[0]
-        self.owner: str = owner or self._first
+        self.owner: str = owner or self._credentials.owner or self._first
         self._timeout = timeout
         self._reader: NodeClient | None = None
         self._seen: dict[str, int] = {}
@@ -290,12 +294,20 @@ class ExchangeClient:
         raise NoSuchMarket(f"order {order_id} belongs to market number {number}, which is not here")
 
 
-def _folder(cluster: str | None, home: Path | str | None) -> ClusterFolder:
-    """Return the cluster that is meant. Settings are read only for what is not said."""
+def _place(
+    cluster: str | None, home: Path | str | None, key: Path | str | None
+) -> tuple[ClusterFolder, Credentials]:
+    """Return the cluster that is meant and what proves us. Settings are read only for what is not said."""
+    authority = ""
     if cluster is not None and home is not None:
-        return ClusterFolder(Path(home), cluster)
-    config = load(Path.cwd(), os.environ)
-    return ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
+        folder = ClusterFolder(Path(home), cluster)
+    else:
+        config = load(Path.cwd(), os.environ)
+        folder = ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
+        key, authority = key or config.key, config.cluster.ca
+    if key is None:
+        return folder, folder.credentials()
+    return folder, read_key(Path(key), folder.name).credentials(folder.authority() or authority)
 
 
 def _text(what: str, number: Number | None) -> str:

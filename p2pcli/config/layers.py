@@ -11,6 +11,7 @@ import msgspec
 
 from p2pcli.config.settings import (
     HOME,
+    KEY,
     MARKETS,
     SECTIONS,
     Setting,
@@ -99,7 +100,7 @@ def flatten(document: Table, source: str) -> dict[str, Tree]:
     values: dict[str, Tree] = {}
     for name, tree in document.entries.items():
         place = f"{source} line {document.lines[name]}"
-        if name in (HOME, MARKETS):
+        if name in (HOME, KEY, MARKETS):
             values[name] = tree
         elif name not in SECTIONS:
             raise unknown(place, name, [*SECTIONS, *all_settings()])

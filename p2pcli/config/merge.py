@@ -9,7 +9,7 @@ from typing import Any
 
 from p2pcli.config.layers import Layer, one_line
 from p2pcli.config.markets import instruments
-from p2pcli.config.settings import HOME, MARKETS, SECTIONS, Config, Row, all_settings
+from p2pcli.config.settings import HOME, KEY, MARKETS, SECTIONS, Config, Row, all_settings
 from p2pcli.config.tree import Sequence, Text, Tree
 
 
@@ -37,6 +37,7 @@ def merge(layers: list[Layer], state_folder: Path, files: tuple[Path, ...]) -> C
     return Config(
         markets=markets,
         home=values[HOME] or state_folder,
+        key=values[KEY],
         files=files,
         found=(*rows.values(), *market_rows),
         **{section: _section(section, values) for section in SECTIONS},

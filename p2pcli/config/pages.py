@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 
-from p2pcli.config.settings import HOME, MARKETS, SECTIONS, Setting, all_settings, environment_name
+from p2pcli.config.settings import HOME, KEY, MARKETS, SECTIONS, Setting, all_settings, environment_name
 from p2pcli.config.values import ListOf
 
 _WIDTH = 100
@@ -110,7 +110,7 @@ def env_example() -> str:
 
 def _by_section() -> Iterator[tuple[str, list[tuple[str, Setting]]]]:
     for section, items in groupby(all_settings().items(), key=lambda item: item[0].partition(".")[0]):
-        assert section in SECTIONS or section in (HOME, MARKETS)
+        assert section in SECTIONS or section in (HOME, KEY, MARKETS)
         yield section, list(items)
 
 

@@ -305,6 +305,13 @@ HOME_SETTING = Setting(
     "Folder of all state, one folder a cluster; empty: the user's state folder, ~/.local/state/p2px.",
 )
 
+KEY = "key"
+KEY_SETTING = Setting(
+    FILE,
+    "",
+    "File with an owner's key (--key): trade as that owner, without the cluster's secret; empty: with it.",
+)
+
 SECTIONS: dict[str, Any] = {
     "cluster": ClusterSettings,
     "market_defaults": MarketDefaults,
@@ -345,6 +352,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     breaker: BreakerSettings
     logging: LoggingSettings
     client: ClientSettings
+    key: Path | None  # file with an owner's key; absolute
     home: Path  # state of all clusters, one folder each; absolute, perhaps not there yet
     files: tuple[Path, ...]  # configuration files that were read, strongest first
     found: tuple[Row, ...]
@@ -368,7 +376,7 @@ def section_settings(section: str) -> dict[str, Setting]:
 
 def all_settings() -> dict[str, Setting]:
     """Return every setting by its full key, in the order people read them."""
-    table = {HOME: HOME_SETTING}
+    table = {HOME: HOME_SETTING, KEY: KEY_SETTING}
     for section in SECTIONS:
         for name, setting in section_settings(section).items():
             table[f"{section}.{name}"] = setting

@@ -114,5 +114,20 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True, tag=8, gc=False):
     snapshot: int  # the oldest snapshot this node keeps; 0: none
 
 
-ClientCommand = Place | Cancel | Amend | CancelAll | Halt | Resume
+class GrantKey(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
+    """Let the holder of a key act for an owner. Only who holds the cluster's secret may send it."""
+
+    key: str  # its id; the key itself is derived from the secret and never sent
+    owner: str
+    command_id: str = ""
+
+
+class RevokeKey(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
+    """Carry out nothing more of that key, from this command on. It stays revoked."""
+
+    key: str
+    command_id: str = ""
+
+
+ClientCommand = Place | Cancel | Amend | CancelAll | Halt | Resume | GrantKey | RevokeKey
 Command = ClientCommand | Define | Checkpoint

@@ -41,6 +41,10 @@ class Reason(IntEnum):
     DUPLICATE_ORDER = 12  # an order id that was used before (M6)
     INSTRUMENT_FIXED = 13  # tick, lot, symbol or number of a defined market cannot change
     BAD_INSTRUMENT = 14  # a definition out of range
+    KEY_REFUSED = 15  # the key that proved the owner was revoked or never granted
+    KEY_TAKEN = 16  # the id of a key that is another owner's, or was revoked
+    UNKNOWN_KEY = 17  # no key of that id
+    TOO_MANY_KEYS = 18  # keys that are good: maximum
 
 
 class Fill(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -108,7 +112,7 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
-    """Halt, resume or define took effect (or had nothing to change)."""
+    """Halt, resume, define, grant or revoke took effect (or had nothing to change)."""
 
 
 class Repeated(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):

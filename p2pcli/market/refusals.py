@@ -85,6 +85,17 @@ def _words(instrument: Instrument, command: Command, refused: Refused, owner: st
             return f"order id {instrument.order_name(refused.order)} was used before", None
         case Reason.INSTRUMENT_FIXED:
             return f"tick, lot, symbol and number of {symbol} cannot change any more", "p2px market ls"
+        case Reason.KEY_REFUSED:
+            return (
+                f"the key of {owner} was revoked, or never granted in {symbol}",
+                f"whoever holds the cluster's secret makes a new one: p2px keys create {owner}",
+            )
+        case Reason.KEY_TAKEN:
+            return f"the id of the key is another owner's in {symbol}, or was revoked", "p2px keys ls"
+        case Reason.UNKNOWN_KEY:
+            return f"{symbol} knows no key of that id", "p2px keys ls"
+        case Reason.TOO_MANY_KEYS:
+            return f"{symbol} has {numbers[0]} keys, which is the maximum", "p2px keys revoke ID"
         case Reason.BAD_INSTRUMENT:
             return f"the definition of {symbol} is out of range", "p2px config show"
 

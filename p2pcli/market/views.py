@@ -99,6 +99,15 @@ class BreakerView(msgspec.Struct, frozen=True, array_like=True):
     failures: int = 0  # in a row
 
 
+class KeyView(msgspec.Struct, frozen=True, array_like=True):
+    """An owner's key as it is listed: not enough to use it."""
+
+    id: str
+    owner: str
+    granted_ns: int
+    revoked_ns: int = 0  # 0: it is good
+
+
 class NodeStatus(msgspec.Struct, frozen=True, array_like=True):
     """One node, as it describes itself."""
 

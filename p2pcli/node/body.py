@@ -1,6 +1,6 @@
 """What a batch carries through the log: a time and the commands of one or more clients, as MessagePack.
 
-    [version, time_ns, [[owner, [command, command, ...], requests], ...]]
+    [version, time_ns, [[owner, [command, command, ...], requests, key], ...]]
 
 One group is what one connection asked at once (``parcels``): a request or many. The node that gathers a
 batch embeds its list of commands as the parcel has it, encoded once for log, peers and history. ``requests``
@@ -34,6 +34,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
     owner: str
     commands: list[Command]
     asked: Asked | None = None
+    key: str = ""  # id of the key that proved the owner; "": the cluster's secret did, and it is left out
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -50,10 +51,15 @@ _BODY = msgspec.msgpack.Decoder(Body)
 _VERSION = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
 
 
-def encode_body(
-    time_ns: int, groups: Sequence[tuple[str, msgspec.Raw] | tuple[str, msgspec.Raw, Asked | None]]
-) -> bytes:
-    """Return a body's bytes. A group is an owner, a list of commands in MessagePack, and its requests."""
+LoggedGroup = (
+    tuple[str, msgspec.Raw]
+    | tuple[str, msgspec.Raw, Asked | None]
+    | tuple[str, msgspec.Raw, Asked | None, str]
+)
+
+
+def encode_body(time_ns: int, groups: Sequence[LoggedGroup]) -> bytes:
+    """Return a body's bytes. A group is as ``Group``, but its commands are MessagePack already."""
     return _ENCODER.encode((VERSION, time_ns, groups))
 
 

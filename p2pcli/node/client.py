@@ -17,7 +17,16 @@ from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import ClientCommand, Command
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import BookView, BreakerView, DayView, MarketStatus, NodeStatus, OrderView, TradeView
+from p2pcli.market.views import (
+    BookView,
+    BreakerView,
+    DayView,
+    KeyView,
+    MarketStatus,
+    NodeStatus,
+    OrderView,
+    TradeView,
+)
 from p2pcli.node.asked import request_name
 from p2pcli.node.requests import (
     Answer,
@@ -32,6 +41,7 @@ from p2pcli.node.requests import (
     ReadDay,
     ReadDigest,
     ReadFullBook,
+    ReadKeys,
     ReadMarket,
     ReadOrder,
     ReadOrders,
@@ -208,6 +218,11 @@ class ExchangeClient:
     def reset_breaker(self, peer: str) -> BreakerView:
         """Have the node try a peer again at once. Raises ``NoSuchPeer``."""
         return self._view("", ResetBreaker(self._id(), peer), BreakerView)[1]
+
+    def keys(self, market: str) -> list[KeyView]:
+        """Return the owners' keys that a market knows, good and revoked."""
+        request = ReadKeys(self._id(), self._number(market), self._floor(market, 0))
+        return self._view(market, request, list[KeyView])[1]
 
     def enrol(self, name: str, hosts: list[str], request: str) -> Enrolled:
         """Have a join token turned into what a machine of the cluster has. Raises ``TokenRefused`` kinds."""

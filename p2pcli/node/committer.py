@@ -154,10 +154,11 @@ class Committer:
 
     def _commit(self, parcels: list[Parcel]) -> None:
         time_ns = now_ns()
-        raw = encode_body(time_ns, [(parcel.owner, parcel.encoded, parcel.asked) for parcel in parcels])
+        raw = encode_body(time_ns, [parcel.as_logged for parcel in parcels])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
         began = monotonic()
-        body = Body(VERSION, time_ns, [Group(parcel.owner, parcel.commands) for parcel in parcels])
+        groups = [Group(parcel.owner, parcel.commands, key=parcel.key) for parcel in parcels]
+        body = Body(VERSION, time_ns, groups)
         try:
             sequence = self._log.append(batch, self._append_timeout_s)
         except Unavailable as error:  # certainly not appended: the number is free again
@@ -279,7 +280,8 @@ def _busy(trouble: P2pxError) -> Busy:
 
 
 def _size(parcel: Parcel) -> int:
-    size = len(parcel.encoded) + len(parcel.owner) + 16  # and at most so much of MessagePack around it
+    # 16: and at most so much of MessagePack around it
+    size = len(parcel.encoded) + len(parcel.owner) + len(parcel.key) + 16
     return size + size_of(parcel.asked) if parcel.asked is not None else size
 
 

@@ -28,9 +28,11 @@ from p2pcli.market.commands import (
     Checkpoint,
     Command,
     Define,
+    GrantKey,
     Halt,
     Place,
     Resume,
+    RevokeKey,
     SelfTrade,
     Side,
     TimeInForce,
@@ -50,6 +52,7 @@ from p2pcli.market.events import (
     Status,
 )
 from p2pcli.market.instrument import BadInstrument, Instrument, as_instrument
+from p2pcli.node.keys import Keys
 from p2pcli.node.memory import FirstOutcome, Memory, Remembered, ids_of
 from p2pcli.node.tally import Tally
 
@@ -94,6 +97,7 @@ class Desk:
         self.book = Book()
         self.tally = Tally()
         self.accounts: OrderedDict[str, Account] = OrderedDict()  # by name, the longest silent first
+        self.keys = Keys()
         self.halted = False
         self.last_price = 0  # ticks; 0 before the first trade
         self.last_order = 0  # the highest order id given
@@ -106,8 +110,14 @@ class Desk:
         for account in self.accounts.values():
             account.orders.clear()
 
-    def carry_out(self, owner: str, commands: list[Command], now: Moment) -> list[Outcome]:
-        """Carry out one owner's commands in turn and return one outcome for each."""
+    def carry_out(self, owner: str, commands: list[Command], now: Moment, key: str = "") -> list[Outcome]:
+        """Carry out one owner's commands in turn and return one outcome for each.
+
+        ``key`` is the id of the key that proved the owner: none of its commands is looked at unless it is
+        good at this very place in the log, whatever the node knew that took them.
+        """
+        if key and not self.keys.admits(key, owner):
+            return [Refused(Reason.KEY_REFUSED) for _ in commands]
         if len(owner) > MAX_ID_LENGTH:
             refused = Refused(Reason.ID_TOO_LONG, 0, [len(owner), MAX_ID_LENGTH])
             return [refused for _ in commands]
@@ -357,6 +367,9 @@ class Desk:
     def _pass_over(self, _: Instrument, account: Account, checkpoint: Checkpoint) -> Done:
         return _DONE  # a node's word to the others: nothing of the market changes
 
+    def _keep_keys(self, _: Instrument, account: Account, command: GrantKey | RevokeKey) -> Done | Refused:
+        return self.keys.carry_out(command, self._now.time_ns)
+
     def rule(self, instrument: Instrument, halted: bool) -> None:
         """Set what orders are held to from now on."""
         self.instrument = instrument
@@ -373,6 +386,8 @@ _RULES: dict[type, Callable[..., FirstOutcome]] = {
     Resume: Desk._halt,
     Define: Desk._define,
     Checkpoint: Desk._pass_over,
+    GrantKey: Desk._keep_keys,
+    RevokeKey: Desk._keep_keys,
 }
 
 

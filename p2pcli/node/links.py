@@ -58,6 +58,7 @@ class Caller(NamedTuple):
     owner: str
     session: int  # at the node that was asked
     is_guest: bool  # it may see no orders but its own
+    key: str = ""  # id of the key that proved the owner; "": the cluster's secret did
 
 
 class Errand:

@@ -26,6 +26,7 @@ from p2pcli.market.instrument import BadInstrument, Instrument
 from p2pcli.market.views import BookView, DayView, OrderView
 from p2pcli.node.body import Body, decode_body
 from p2pcli.node.desk import Account, Desk
+from p2pcli.node.keys import Keys
 from p2pcli.node.memory import Memory
 from p2pcli.node.state import (
     DIGEST_BYTES,
@@ -95,7 +96,7 @@ class Machine:
             # The proposer's clock may be behind the one before it; time in a market never goes back.
             self.time_ns = max(self.time_ns, body.time_ns)
             now = Moment(entry.sequence, self.time_ns)
-            outcomes = [desk.carry_out(group.owner, group.commands, now) for group in body.groups]
+            outcomes = [desk.carry_out(group.owner, group.commands, now, group.key) for group in body.groups]
         encoded = _ENCODER.encode(outcomes)
         hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
         hashed.update(bytes((admission,)))
@@ -110,6 +111,11 @@ class Machine:
     @property
     def instrument(self) -> Instrument | None:
         return self._desk.instrument
+
+    @property
+    def keys(self) -> Keys:
+        """Return the owners' keys, to look at."""
+        return self._desk.keys
 
     @property
     def halted(self) -> bool:
@@ -215,6 +221,7 @@ class Machine:
                     for name, account in desk.accounts.items()
                 ],
                 desk.tally.minutes(),
+                list(desk.keys),
             )
         )
 
@@ -245,6 +252,7 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
             if owner.owner in desk.accounts:
                 raise ValueError(f"owner {owner.owner[:64]!r} occurs twice")
             desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.recent, owner.kept))
+        desk.keys = Keys(state.keys)
     except (BadSessions, BadInstrument, ValueError) as error:
         raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
     desk.last_price = state.last_price

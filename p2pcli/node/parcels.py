@@ -12,6 +12,7 @@ import msgspec
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
 from p2pcli.node.asked import Asked, asked
+from p2pcli.node.body import LoggedGroup
 from p2pcli.node.requests import MAX_COMMAND_BYTES_IN_FRAME, MAX_COMMANDS_IN_FRAME, Answers, Submit, encode
 from p2pcli.rpc.frame import FrameTooLarge, framed
 from p2pcli.rpc.tcp import Connection
@@ -31,6 +32,14 @@ class Parcel(msgspec.Struct, frozen=True, gc=False):
     commands: list[Command]  # of all of them, one request after the other
     encoded: msgspec.Raw  # the same commands as the log stores them
     asked: Asked | None  # the requests as the log stores them; None: the node itself asks
+    key: str = ""  # id of the key that proved the owner; "": the cluster's secret did
+
+    @property
+    def as_logged(self) -> LoggedGroup:
+        """The group of a body that this becomes."""
+        if self.key:
+            return self.owner, self.encoded, self.asked, self.key
+        return self.owner, self.encoded, self.asked
 
 
 def own_parcel(owner: str, command: Command) -> Parcel:
@@ -38,19 +47,19 @@ def own_parcel(owner: str, command: Command) -> Parcel:
     return Parcel(None, owner, [0], [1], [command], msgspec.Raw(encode([command])), None)
 
 
-def parcels(connection: Connection, owner: str, submits: Sequence[Submit]) -> Iterator[Parcel]:
+def parcels(connection: Connection, owner: str, submits: Sequence[Submit], key: str = "") -> Iterator[Parcel]:
     """Yield the requests, in order, in as few parcels as their limits allow. O(their bytes)."""
     commands: list[Command] = [command for submit in submits for command in submit.commands]
     encoded = encode(commands)
     if len(submits) > 1 and (len(encoded) > MAX_PARCEL_BYTES or len(commands) > MAX_PARCEL_COMMANDS):
         middle = len(submits) // 2
-        yield from parcels(connection, owner, submits[:middle])
-        yield from parcels(connection, owner, submits[middle:])
+        yield from parcels(connection, owner, submits[:middle], key)
+        yield from parcels(connection, owner, submits[middle:], key)
         return
     ids = [submit.id for submit in submits]
     counts = [len(submit.commands) for submit in submits]
     by = asked(connection.session, ids, counts, len(commands))
-    yield Parcel(connection, owner, ids, counts, commands, msgspec.Raw(encoded), by)
+    yield Parcel(connection, owner, ids, counts, commands, msgspec.Raw(encoded), by, key)
 
 
 def answer_frames(sequence: int, ids: list[int], counts: list[int], outcomes: list[Outcome]) -> bytes:

@@ -5,9 +5,11 @@ them. The holder of an owner's key trades as that owner, and sees the market and
 of a join token may enrol and nothing else.
 """
 
+from collections.abc import Iterable
+
 from p2pcli.errors import P2pxError, harmless
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Place
-from p2pcli.market.views import OrderView
+from p2pcli.market.views import KeyView, OrderView
 from p2pcli.node.requests import (
     Enrol,
     Forbidden,
@@ -21,10 +23,23 @@ from p2pcli.node.requests import (
     Request,
     Submit,
 )
-from p2pcli.rpc.auth import ROLE_JOINER, ROLE_OWNER, Hello
+from p2pcli.rpc.auth import ROLE_JOINER, ROLE_OWNER, Hello, KeyRefused
 
 _TRADING = (Place, Cancel, Amend, CancelAll)
 _SEEING = (ReadBook, ReadTrades, ReadDay, ReadMarket, ReadStatus, ReadOrder)
+
+
+def check_key(hello: Hello, known: Iterable[KeyView | None]) -> None:
+    """Raise ``KeyRefused`` unless the key of an owner who proved it is good; ``known`` by each market here.
+
+    Revoked in one is revoked in all: a revocation that has reached some markets is meant for every one.
+    """
+    found = [key for key in known if key is not None and key.owner == hello.owner]
+    who = f"key {hello.key} of {harmless(hello.owner)}"
+    if any(key.revoked_ns for key in found):
+        raise KeyRefused(f"{who} was revoked")
+    if not found:
+        raise KeyRefused(f"{who} was never granted here")
 
 
 def is_guest(hello: Hello) -> bool:
@@ -41,7 +56,7 @@ def check_asked(hello: Hello, request: Request) -> None:
     if isinstance(request, Submit):
         for command in request.commands:
             if not isinstance(command, _TRADING):
-                raise _reserved(hello, f"a {type(command).__name__} command")
+                raise _reserved(hello, command)
     elif isinstance(request, ReadOrders):
         if request.owner != hello.owner:
             raise Forbidden(
@@ -49,7 +64,7 @@ def check_asked(hello: Hello, request: Request) -> None:
                 hint=f"ask for the orders of {harmless(hello.owner)}",
             )
     elif not isinstance(request, _SEEING):
-        raise _reserved(hello, f"a {type(request).__name__} request")
+        raise _reserved(hello, request)
 
 
 def check_seen(owner: str, answer: object) -> None:
@@ -58,8 +73,8 @@ def check_seen(owner: str, answer: object) -> None:
         raise Forbidden(f"the key of {harmless(owner)} shows that owner's orders only")
 
 
-def _reserved(hello: Hello, what: str) -> P2pxError:
+def _reserved(hello: Hello, asked: object) -> P2pxError:
     return Forbidden(
-        f"{what} takes the cluster's secret; this is the key of {harmless(hello.owner)}",
+        f"{type(asked).__name__} takes the cluster's secret; this is the key of {harmless(hello.owner)}",
         hint="run it without a key, on a machine of the cluster",
     )

@@ -5,13 +5,14 @@ Everybody proves first who it is (``rpc/auth``). What is decided here is whether
 
 import logging
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from p2pcli.clock import now_ns
 from p2pcli.node.requests import BadRequest, Enrol, Enrolled
 from p2pcli.node.tls_folder import TlsFolder
 from p2pcli.node.tokens import Tokens
-from p2pcli.rpc.auth import ROLE_JOINER, Hello, TokenRefused
+from p2pcli.rpc.auth import ROLE_JOINER, ROLE_OWNER, Hello, TokenRefused
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.handshake import welcome
 from p2pcli.rpc.tcp import Connection
@@ -44,8 +45,12 @@ class Porter:
         self._context = context
         self._tls = tls
 
-    def greet(self, connection: Connection, greeting: bytes) -> Hello | None:
+    def greet(
+        self, connection: Connection, greeting: bytes, check_key: Callable[[Hello], None]
+    ) -> Hello | None:
         """Carry out the handshake; return who is in, None when the caller only asked for the CA.
+
+        ``check_key`` raises for an owner whose key is no longer good.
 
         Raises ``P2pxError`` after telling the caller why it is not.
         """
@@ -56,7 +61,7 @@ class Porter:
             self._cluster,
             greeting,
             self._context,
-            self._admit,
+            lambda hello: self._admit(hello, check_key),
         )
 
     def enrol(self, hello: Hello, wanted: Enrol) -> Enrolled:
@@ -75,9 +80,11 @@ class Porter:
         logger.warning("node %s was enrolled", wanted.name, extra={"join_id": hello.key})
         return Enrolled(self._credentials.secret, self._credentials.ca, certificate)
 
-    def _admit(self, hello: Hello) -> None:
+    def _admit(self, hello: Hello, check_key: Callable[[Hello], None]) -> None:
         if hello.role == ROLE_JOINER:
             self._signer(hello)
+        elif hello.role == ROLE_OWNER:
+            check_key(hello)
 
     def _signer(self, hello: Hello) -> TlsFolder:
         """Return the folder that signs for this token. Raises ``TokenRefused``."""

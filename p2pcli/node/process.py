@@ -130,6 +130,7 @@ def _serve(
     door = _metrics_door(plan, server, markets, peers.distribution)
     for market in markets:
         market.start(_pusher(peers.distribution, market.instrument.number))
+    threads.start("keys", server.watch_keys)
     accepting = threads.start("accept", server.run)
     if door is not None:
         threads.start("metrics", door.run)

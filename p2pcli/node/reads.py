@@ -19,6 +19,7 @@ from p2pcli.node.requests import (
     ReadDay,
     ReadDigest,
     ReadFullBook,
+    ReadKeys,
     ReadMarket,
     ReadOrder,
     ReadOrders,
@@ -81,6 +82,9 @@ def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
         case ReadDigest():
             with replica.reading() as machine:
                 return machine.sequence, machine.state_digest()
+        case ReadKeys():
+            with replica.reading() as machine:
+                return machine.sequence, list(machine.keys)
         case ReadDay():
             with replica.reading() as machine:
                 return machine.sequence, machine.day()

@@ -57,6 +57,8 @@ class Replica:
         self._commands = 0  # applied since the last snapshot
         self._mine: deque[tuple[Entry, Applied]] = deque(maxlen=4)  # this process's own, newest last
         self._early = Early()
+        self._revoked = machine.keys.changes
+        self.on_revocation: Callable[[], None] = _nothing  # called under the lock, once a key is revoked
         self._failure: Exception | None = None
 
     @property
@@ -217,6 +219,9 @@ class Replica:
         self._record(applied, batch.body)
         if applied.admission is Admission.NEW:
             self._attest(entry, body)
+            if self._machine.keys.changes != self._revoked:
+                self._revoked = self._machine.keys.changes
+                self.on_revocation()
         if self._waiting:
             self._moved.notify_all()
         # The committer tells of this node's own; what a restart applies again was told before.
@@ -242,3 +247,7 @@ class Replica:
         if self._attestations.computed(entry.sequence, self._machine.digest):
             self._due_digest = entry.sequence, self._machine.digest
             self.digest_due.set()
+
+
+def _nothing() -> None:
+    return None

@@ -159,6 +159,14 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag=13):
     id: int
 
 
+class ReadKeys(msgspec.Struct, frozen=True, array_like=True, tag=31):
+    """Return ``list[KeyView]``: every owner's key that the market knows, in the order they were granted."""
+
+    id: int
+    market: int
+    at_least: int = 0
+
+
 class Enrol(msgspec.Struct, frozen=True, array_like=True, tag=30):
     """Make the holder of a join token one of the cluster. Return an ``Enrolled``."""
 
@@ -195,10 +203,11 @@ class Forward(msgspec.Struct, frozen=True, array_like=True, tag=21):
     owner: str  # as the client proved it to the node that it asked
     session: int  # of the client at that node: the pages of a full book belong to one
     is_guest: bool  # the client may see no orders but its own
+    key: str  # id of the key that proved the owner; "": the cluster's secret did
     request: msgspec.Raw  # a Submit or a read
 
 
-_OfMarket = ReadBook | ReadFullBook | ReadDigest | ReadDay | ReadMarket | ReadSnapshot
+_OfMarket = ReadBook | ReadFullBook | ReadDigest | ReadDay | ReadMarket | ReadSnapshot | ReadKeys
 Read = _OfMarket | ReadOrders | ReadOrder | ReadTrades
 Request = Submit | Read | ReadStatus | ResetBreaker | Leave | Enrol | Push | Forward
 

@@ -16,6 +16,7 @@ from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Checkpoint, Command, Define, Place
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, BadRequest, Busy, NoSuchMarket, NotServing, Unknown
+from p2pcli.rpc.auth import KeyRefused
 from p2pcli.rpc.credentials import Credentials
 
 Address = tuple[str, int]
@@ -88,6 +89,8 @@ class RoamingClient:
             while True:
                 try:
                     client = self._connected(deadline)
+                except KeyRefused as error:
+                    raise self._verdict(is_unknown, error) from error
                 except NobodyServes as error:  # nothing was sent this time
                     trouble = error
                 else:
@@ -124,6 +127,8 @@ class RoamingClient:
                 self._client = ExchangeClient(
                     *address, self._credentials, owner=self._owner, timeout=min(ATTEMPT_S, left)
                 )
+            except KeyRefused:  # and so would every other node
+                raise
             except (NotRunning, TimedOut, Conflict) as error:  # gone, silent, full, or somebody else by now
                 last = error
                 continue

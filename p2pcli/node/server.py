@@ -13,10 +13,11 @@ from p2pcli.market.views import BreakerView, NodeStatus
 from p2pcli.node.allowance import Allowances
 from p2pcli.node.forwarding import Forwarding
 from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.permissions import check_key
 from p2pcli.node.porter import Porter
 from p2pcli.node.requests import Busy, Greeting, NoSuchMarket, encode
 from p2pcli.node.session import Session
-from p2pcli.rpc.auth import BUSY, ROLE_PEER, Away
+from p2pcli.rpc.auth import BUSY, ROLE_OWNER, ROLE_PEER, Away, Hello, KeyRefused
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, Listener
 
@@ -65,6 +66,10 @@ class Server:
         self._limit = min(connections, callers_that_fit())
         self._greeting = encode(Greeting(name, cluster, list(instruments), list(self._markets)))
         self._open: set[Connection] = set()
+        self._owners: dict[Connection, Hello] = {}  # those who proved an owner's key
+        self._revocation = threading.Event()
+        for market in markets:
+            market.replica.on_revocation = self._revocation.set
         self._lock = threading.Lock()
         self._stopping = threading.Event()
 
@@ -98,6 +103,7 @@ class Server:
         """Accept nobody and hang up on everybody."""
         self._stopping.set()
         self._listener.close()
+        self._revocation.set()
         with self._lock:
             for connection in self._open:
                 connection.close()
@@ -112,9 +118,13 @@ class Server:
 
     def _serve(self, connection: Connection) -> None:
         try:
-            hello = self.porter.greet(connection, self._greeting)
+            hello = self.porter.greet(connection, self._greeting, self._check_key)
             if hello is None:
                 return
+            if hello.role == ROLE_OWNER:
+                with self._lock:
+                    self._owners[connection] = hello
+                self._check_key(hello)  # again: it may have been revoked before it was listed
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
             session = Session(self, connection, hello)
@@ -125,7 +135,29 @@ class Server:
         finally:
             with self._lock:
                 self._open.discard(connection)
+                self._owners.pop(connection, None)
             connection.release()
+
+    def watch_keys(self) -> None:
+        """Hang up on whoever's key is revoked, until stopped."""
+        while self._revocation.wait() and not self._stopping.is_set():
+            self._revocation.clear()
+            with self._lock:
+                owners = dict(self._owners)
+            for connection, hello in owners.items():
+                try:
+                    self._check_key(hello)
+                except KeyRefused as error:
+                    logger.warning("hanging up on %s: %s", connection.address, error.message)
+                    connection.close()
+
+    def _check_key(self, hello: Hello) -> None:
+        """Raise ``KeyRefused`` unless the caller's key is good in the markets here."""
+        known = []
+        for market in self._markets.values():
+            with market.replica.reading() as machine:
+                known.append(machine.keys.get(hello.key))
+        check_key(hello, known)
 
     # -- what sessions need -----------------------------------------------------------------------
 

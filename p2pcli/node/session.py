@@ -60,7 +60,9 @@ class Session:
         self._server = server
         self._connection = connection
         self._hello = hello
-        self._caller = Caller(hello.owner or server.name, next(server.session_numbers), is_guest(hello))
+        self._caller = Caller(
+            hello.owner or server.name, next(server.session_numbers), is_guest(hello), hello.key
+        )
         self._pictures = reads.Pictures()
         self._seen: dict[int, int] = {}  # market: highest sequence that another node answered with
         self._waiting = threading.BoundedSemaphore(MAX_WAITING)
@@ -102,7 +104,7 @@ class Session:
         request = decode_request(bytes(forward.request))
         if not isinstance(request, Submit | Read) or isinstance(request, ReadSnapshot):
             raise BadRequest(f"{type(request).__name__} is not forwarded")
-        return Caller(forward.owner, forward.session, forward.is_guest), request
+        return Caller(forward.owner, forward.session, forward.is_guest, forward.key), request
 
     def _carry_out(self, request: Request, caller: Caller) -> None:
         if isinstance(request, Push):
@@ -161,7 +163,7 @@ class Session:
                     continue
                 if market.committer is None:
                     raise NotServing(f"node {self._server.name} is starting", hint="try again in a moment")
-                market.committer.offer(list(parcels(self._connection, caller.owner, submits)))
+                market.committer.offer(list(parcels(self._connection, caller.owner, submits, caller.key)))
             except P2pxError as error:
                 for submit in submits:
                     self._answer(fault(submit.id, error))

@@ -1,6 +1,6 @@
 """The state of a market at one sequence as bytes, and back: snapshots, and what their digest proves.
 
-    "p2px state 1\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
+    "p2px state 2\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.
@@ -13,10 +13,12 @@ import msgspec
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Place
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.views import KeyView
 from p2pcli.node.memory import Remembered
 from p2pcli.node.tally import Minute
 
-MAGIC = b"p2px state 1\n"
+MAGIC = b"p2px state 2\n"
+OLD_MAGIC = b"p2px state 1\n"  # without keys; the rest is the same
 DIGEST_BYTES = 32
 
 
@@ -61,6 +63,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     orders: list[Resting]  # bids best first, then asks; at one price longest at rest first
     owners: list[OwnerState]  # the longest silent one first
     minutes: list[Minute]
+    keys: list[KeyView] = []  # in the order they were granted
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -76,7 +79,7 @@ def encode_state(state: State) -> bytes:
 def decode_state(data: bytes) -> State:
     """Return the state of ``encode_state``'s bytes. Raises BadSnapshot, and nothing else."""
     start = len(MAGIC) + DIGEST_BYTES
-    if not data.startswith(MAGIC):
+    if not data.startswith((MAGIC, OLD_MAGIC)):
         raise BadSnapshot(f"snapshot of {len(data)} bytes: expected {MAGIC!r} first, found {data[:16]!r}")
     body = memoryview(data)[start:]
     if data[len(MAGIC) : start] != fingerprint(body):

@@ -20,7 +20,7 @@ from p2pcli.rpc.credentials import Credentials, join_key
 
 PREFIX = "p2px-join-"
 VERSION = 1
-ID_BYTES = 6
+ID_BYTES = 8
 MAX_TOKENS = 1000  # that have not expired
 MAX_TEXT = 4096  # characters of a token
 MAX_ADDRESSES = 16

@@ -6,7 +6,7 @@ from p2pcli.cluster.supervision import Policy
 from p2pcli.config.settings import all_settings
 from p2pcli.log import ballast, chain
 from p2pcli.log.sqlite import SqliteLog
-from p2pcli.node import attest, desk, requests, server
+from p2pcli.node import attest, desk, reads, requests
 from p2pcli.registry import door, lookup, queries, remembered
 from p2pcli.registry.process import MemberPlan
 from p2pcli.rpc import auth, certificates, frame, handshake, tcp
@@ -29,7 +29,7 @@ FIGURES = {
         f"{auth.ROLE_OWNER} for the holder of an owner's key and {auth.ROLE_JOINER} for that of a join token",
         f"carries 1 to {requests.MAX_COMMANDS_IN_FRAME:,} commands in at most"
         f" {requests.MAX_COMMAND_BYTES_IN_FRAME // KIB} KiB",
-        f"makes a read wait, up to {server.AT_LEAST_S:g} s",
+        f"makes a read wait, up to {reads.AT_LEAST_S:g} s",
     ),
     "security.md": (
         f"when less than {certificates.RENEW_DAYS} of its {certificates.NODE_DAYS} days are left",

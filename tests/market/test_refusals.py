@@ -63,6 +63,7 @@ def test_every_reason_has_words(reason):
     numbers = {
         Reason.QUANTITY_RANGE: [5, 4], Reason.PRICE_RANGE: [5, 4], Reason.PRICE_BAND: [1, 2, 3],
         Reason.WOULD_TRADE: [5], Reason.TOO_MANY_OPEN: [5, 5], Reason.ID_TOO_LONG: [65, 64],
+        Reason.TOO_MANY_KEYS: [10_000],
     }.get(reason, [])  # fmt: skip
     error = refusal(BTC, BUY, Refused(reason, 1, numbers), "client1")
     assert error.message

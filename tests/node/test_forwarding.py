@@ -124,24 +124,26 @@ def test_many_requests_in_flight_are_answered_each_under_its_own_id_in_order(her
 
 def test_what_was_forwarded_is_not_forwarded_again(herd):
     peer = as_peer(herd["client1"])
-    answer = reply_to(peer, Forward("ann", 1, False, msgspec.Raw(encode(Submit(5, ETH.number, [buy(1, 1)])))))
+    answer = reply_to(
+        peer, Forward("ann", 1, False, "", msgspec.Raw(encode(Submit(5, ETH.number, [buy(1, 1)]))))
+    )
     assert isinstance(answer, Fault)
     assert (answer.id, answer.code, answer.is_unknown) == (5, NotServing.code, False)
-    answer = reply_to(peer, Forward("ann", 1, False, msgspec.Raw(encode(ReadBook(6, ETH.number)))))
+    answer = reply_to(peer, Forward("ann", 1, False, "", msgspec.Raw(encode(ReadBook(6, ETH.number)))))
     assert isinstance(answer, Fault)
     assert (answer.id, answer.code) == (6, NotServing.code)
     peer.release()
 
 
 def test_only_a_peer_may_ask_for_somebody_else_and_only_for_what_is_forwarded(herd):
-    forward = Forward("ann", 1, False, msgspec.Raw(encode(Submit(5, BTC.number, [buy(1, 1)]))))
+    forward = Forward("ann", 1, False, "", msgspec.Raw(encode(Submit(5, BTC.number, [buy(1, 1)]))))
     stranger = dial(*herd["client1"].address, CREDENTIALS, timeout=10)[0]
     answer = reply_to(stranger, forward)
     assert (answer.code, answer.message) == ("bad_request", "only a peer may ask for somebody else")
     stranger.release()
     for inner in (forward, ReadSnapshot(1, BTC.number)):
         peer = as_peer(herd["client1"])
-        answer = reply_to(peer, Forward("ann", 1, False, msgspec.Raw(encode(inner))))
+        answer = reply_to(peer, Forward("ann", 1, False, "", msgspec.Raw(encode(inner))))
         assert isinstance(answer, Fault)
         assert "is not forwarded" in answer.message
         peer.release()
@@ -155,7 +157,7 @@ def test_each_client_behind_one_node_reads_a_full_book_of_its_own(herd):
     totals = []
     for session, offset in ((1, 0), (2, 0), (1, 2000), (2, 2000)):
         raw = msgspec.Raw(encode(ReadFullBook(1, ETH.number, offset=offset)))
-        reply = reply_to(peer, Forward("ann", session, False, raw))
+        reply = reply_to(peer, Forward("ann", session, False, "", raw))
         assert isinstance(reply, View)
         totals.append(len(msgspec.msgpack.decode(reply.body)[1]))
     assert totals == [2000, 2000, 1000, 1000]

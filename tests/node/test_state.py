@@ -2,11 +2,12 @@
 
 import random
 
+import msgspec
 import pytest
 from driven import Driven, random_commands
 
 from p2pcli.node.machine import Machine
-from p2pcli.node.state import MAGIC, BadSnapshot, decode_state, encode_state
+from p2pcli.node.state import MAGIC, OLD_MAGIC, BadSnapshot, decode_state, encode_state, fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,17 @@ def test_any_cut_is_noticed(snapshot):
 
 
 def test_another_version_is_named(snapshot):
-    with pytest.raises(BadSnapshot, match="p2px state 1"):
-        Machine.restore(snapshot.replace(MAGIC, b"p2px state 2\n"))
+    with pytest.raises(BadSnapshot, match="p2px state 2"):
+        Machine.restore(snapshot.replace(MAGIC, b"p2px state 3\n"))
+
+
+def test_a_snapshot_from_before_there_were_keys_is_read(snapshot):
+    state = decode_state(snapshot)
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(state))
+    assert len(fields) == len(state.__struct_fields__)
+    body = msgspec.msgpack.encode(fields[:-1])
+    old = Machine.restore(OLD_MAGIC + fingerprint(body) + body)
+    assert old.snapshot() == snapshot
 
 
 def _changed(snapshot: bytes, **fields: object) -> bytes:

@@ -1,0 +1,175 @@
+"""``p2px keys``: who may trade as whom."""
+
+import re
+import secrets
+from pathlib import Path
+
+import click
+
+from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import node_option
+from p2pcli.cli.render.ink import harmless
+from p2pcli.cli.render.quantities import moment
+from p2pcli.cli.render.table import Cell, Column, Table
+from p2pcli.cli.trader import Trader
+from p2pcli.cli.verbs import Group
+from p2pcli.errors import BadInput, NotFound, P2pxError
+from p2pcli.market.commands import GrantKey, RevokeKey
+from p2pcli.market.refusals import CommandRefused
+from p2pcli.market.views import KeyView
+from p2pcli.node.key_file import VERSION, OwnerKey, key_file_exists, write_key
+from p2pcli.node.roaming import new_id
+from p2pcli.rpc.credentials import owner_key
+
+ID_BYTES = 8
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+
+keys = Group("keys", help="Who may trade as whom: create, list and revoke owners' keys.")
+
+
+class NoSuchKey(NotFound):
+    """No market knows a key of that id."""
+
+    code = "no_such_key"
+
+
+class NotTheOperator(BadInput):
+    """The command takes the cluster's secret, and a key was given instead."""
+
+    code = "not_the_operator"
+
+
+class PartlyDone(P2pxError):
+    """Some markets have carried out the command, others have not yet."""
+
+    code = "partly_done"
+
+
+@keys.command("create", examples=("p2px keys create ann", "p2px keys create ann --out /etc/bot/ann.key"))
+@click.argument("owner", metavar="OWNER")
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Where to write it: OWNER.key.")
+@node_option
+@click.pass_obj
+def create(invocation: Invocation, owner: str, out: str | None, node: str | None) -> None:
+    """Make a key for OWNER and write it into a file.
+
+    Whoever has the file trades as that owner, and only so: p2px --key FILE order buy ... It takes effect
+    in every market of the cluster, at every node.
+    """
+    if not _OWNER.fullmatch(owner):
+        raise BadInput(
+            f"owner {harmless(owner[:70])!r} is not 1 to 64 letters, digits, dots, - and _",
+            hint="p2px keys create ann",
+        )
+    path = Path(out or f"{owner}.key")
+    if path.exists():
+        raise key_file_exists(path)
+    key_id = secrets.token_hex(ID_BYTES)
+    secret = _operator(invocation)
+    _in_every_market(invocation, node, GrantKey(key_id, owner, new_id()), "granted")
+    cluster = invocation.folder.name
+    write_key(path, OwnerKey(VERSION, cluster, owner, key_id, owner_key(secret, owner, key_id).hex()))
+    screen = invocation.screen
+    if screen.is_text:
+        screen.note(f"key {key_id} of {owner} is in {path}; whoever can read that trades as {owner}")
+        screen.note(f"try: p2px order ls --key {path}")
+    else:
+        screen.document({"id": key_id, "owner": owner, "file": str(path)})
+
+
+@keys.command("ls", examples=("p2px keys ls", "p2px keys ls -o json"))
+@node_option
+@click.pass_obj
+def ls(invocation: Invocation, node: str | None) -> None:
+    """List the keys that were granted, and whether they are good."""
+    _operator(invocation)
+    found = list(_known(invocation, node).values())
+    screen = invocation.screen
+    if screen.is_text:
+        columns = (Column("KEY"), Column("OWNER"), Column("GRANTED"), Column("STATE"))
+        rows: list[tuple[str | Cell, ...]] = [
+            (harmless(key.id), harmless(key.owner), moment(key.granted_ns), _state(key)) for key in found
+        ]
+        screen.table(Table(columns, rows, empty="no key was granted"))
+    else:
+        screen.objects(
+            {
+                "id": key.id,
+                "owner": key.owner,
+                "granted_ns": key.granted_ns,
+                "revoked_ns": key.revoked_ns or None,
+                "state": _state(key),
+            }
+            for key in found
+        )
+
+
+@keys.command("revoke", examples=("p2px keys revoke 5f3a9c01d2e4a7b8",))
+@click.argument("key_id", metavar="ID")
+@node_option
+@click.pass_obj
+def revoke(invocation: Invocation, key_id: str, node: str | None) -> None:
+    """Take a key back, for good.
+
+    From then on no node carries out a command that it proved; its connections are cut. Orders that rest
+    stay: cancel them with --node OWNER or by id.
+    """
+    _operator(invocation)
+    known = _known(invocation, node).get(key_id)
+    if known is None:
+        raise NoSuchKey(f"no market knows a key {key_id[:60]!a}", hint="p2px keys ls")
+    _in_every_market(invocation, node, RevokeKey(key_id, new_id()), "revoked")
+    screen = invocation.screen
+    if screen.is_text:
+        screen.note(f"key {key_id} of {harmless(known.owner)} is revoked")
+    else:
+        screen.document({"id": key_id, "owner": known.owner, "state": "revoked"})
+
+
+def _operator(invocation: Invocation) -> bytes:
+    """Return the cluster's secret, without which there is nothing to do here."""
+    if invocation.config.key is not None:
+        raise NotTheOperator(
+            "an owner's key makes, shows and revokes no keys: that takes the cluster's secret",
+            hint="leave --key out (and P2PX_KEY), on a machine of the cluster",
+        )
+    return invocation.folder.secret()
+
+
+def _known(invocation: Invocation, node: str | None) -> dict[str, KeyView]:
+    """Return every key that some market knows, by id; one that is revoked in any is."""
+    found: dict[str, KeyView] = {}
+    with Trader(invocation, node) as trader:
+        for symbol in trader.client.instruments:
+            for key in trader.client.keys(symbol):
+                if key.id not in found or key.revoked_ns:
+                    found[key.id] = key
+    return found
+
+
+def _in_every_market(
+    invocation: Invocation, node: str | None, command: GrantKey | RevokeKey, done: str
+) -> None:
+    """Carry out a command in each market; what is missing in one is told, and repeating finishes it."""
+    missing: list[P2pxError] = []
+    with Trader(invocation, node) as trader:
+        instruments = list(trader.client.instruments.values())
+        for instrument in instruments:
+            try:
+                trader.carry_out(instrument, command)
+            except CommandRefused as error:
+                if isinstance(command, RevokeKey):
+                    continue  # a market that never knew it: it is refused there anyway
+                missing.append(error)
+            except P2pxError as error:
+                missing.append(error)
+    if missing:
+        raise PartlyDone(
+            f"the key is {done} in {len(instruments) - len(missing)} of {len(instruments)} markets: "
+            + missing[0].message,
+            hint="repeat it once every market serves",
+        )
+
+
+def _state(key: KeyView) -> str:
+    return "revoked" if key.revoked_ns else "good"
