@@ -9,11 +9,12 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import complete_nodes, market_option, node_option
 from p2pcli.cli.reach import reach
+from p2pcli.cli.render.chart import depth_chart
 from p2pcli.cli.render.ladder import Key, ladder, ladder_difference, levels_of, owners_notes
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.watch import Watch
 from p2pcli.cli.words import market_named
-from p2pcli.errors import NotFound, P2pxError
+from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.documents import book_document
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView
@@ -21,6 +22,8 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import MAX_ROWS, NotCaughtUp
 
 REDRAW_S = 0.05  # faster than this nobody reads
+LEVELS = 10
+LEVELS_OF_A_CHART = 50
 LEVELS_OF_A_DIFFERENCE = MAX_ROWS
 
 book = Group("book", help="Show the order book, or how two nodes' books differ.")
@@ -43,14 +46,18 @@ class BooksDiffer(P2pxError):
     examples=(
         "p2px book show",
         "p2px book show --depth 25 -w",
+        "p2px book show --chart",
         "p2px book show --node client2 -o json | jq .spread",
     ),
 )
 @node_option
 @market_option
 @click.option(
-    "--depth", type=click.IntRange(1, MAX_ROWS), default=10, show_default=True, help="Levels on each side."
+    "--depth",
+    type=click.IntRange(1, MAX_ROWS),
+    help=f"Levels on each side: {LEVELS} unless you say, {LEVELS_OF_A_CHART} in a chart.",
 )
+@click.option("--chart", is_flag=True, help="How much there is up to each price, as a chart of the depth.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
 @click.option("--by-node", is_flag=True, help="Who rests at each level, first in the queue first.")
 @click.option(
@@ -61,12 +68,17 @@ def show(
     invocation: Invocation,
     node: str | None,
     market: str | None,
-    depth: int,
+    depth: int | None,
+    chart: bool,
     watch: bool,
     by_node: bool,
     at_least: int,
 ) -> None:
     """Show the book: asks above bids, the spread between, a bar for each level's size."""
+    if chart and by_node:
+        raise BadInput("--chart shows sums, and --by-node who they are of", hint="leave one of them out")
+    depth = depth or (LEVELS_OF_A_CHART if chart else LEVELS)
+    draw_page = partial(_page, invocation, chart=chart, by_node=by_node)
     screen = invocation.screen
     with Watch(invocation, node) as source:
         instrument = market_named(source.client.instruments, market or invocation.config.client.market)
@@ -80,9 +92,9 @@ def show(
         elif watch:
             with screen.redrawn() as draw:
                 for each in views:
-                    draw(_page(invocation, source, instrument, each, owner, by_node))
+                    draw(draw_page(source, instrument, each, owner))
         else:
-            screen.lines(_page(invocation, source, instrument, view, owner, by_node))
+            screen.lines(draw_page(source, instrument, view, owner))
 
 
 def _page(
@@ -91,6 +103,8 @@ def _page(
     instrument: Instrument,
     view: BookView,
     owner: str,
+    *,
+    chart: bool,
     by_node: bool,
 ) -> list[str]:
     screen = invocation.screen
@@ -102,6 +116,8 @@ def _page(
         own = levels_of(resting, owner)
     elif owner:
         own = levels_of(source.ask(lambda client: client.orders(symbol, owner=owner)), owner)
+    if chart:
+        return depth_chart(instrument, view, source.client.node, screen.size, screen.paint, own)
     return ladder(instrument, view, source.client.node, screen.size[0], screen.paint, own, notes)
 
 

@@ -1,5 +1,6 @@
 """One real cluster for all tests of the command line, and ways to run the program as people do."""
 
+import codecs
 import fcntl
 import json
 import os
@@ -133,6 +134,7 @@ class Terminal:
         )
         os.close(slave)
         self.seen = ""
+        self._text = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
 
     def __enter__(self) -> "Terminal":
         return self
@@ -166,7 +168,7 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux: the last holder of the other side has closed it
             return False
-        self.seen += data.decode()
+        self.seen += self._text.decode(data)
         return bool(data)
 
 

@@ -113,3 +113,32 @@ def test_an_unknown_market_lists_those_there_are(book):
     assert said.json["error"]["message"] == (
         "no market 'ETC/USD' in this cluster, which has BTC/USD and ETH/USD"
     )
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_the_depth_is_drawn_as_wide_as_the_terminal(book, columns):
+    with book.terminal("book", "show", "--chart", "--node", "client1", columns=columns, rows=30) as terminal:
+        said = terminal.finish()
+    lines = said.plain.splitlines()
+    assert said.code == 0
+    assert columns - 3 <= max(map(len, lines)) <= columns
+    assert "bids 3.5 in 2 levels" in lines[-1]
+    assert "\x1b[32m" in said.out
+    assert "\x1b" not in book("book", "show", "--chart").out
+
+
+def test_a_watched_chart_is_drawn_anew_at_each_change(book):
+    with book.start("book", "show", "--chart", "-w") as watch:
+        while "levels" not in (line := watch.stdout.readline()):
+            assert line
+        book.place("7@97")
+        while "bids 10.5" not in (line := watch.stdout.readline()):
+            assert line
+        watch.send_signal(signal.SIGINT)
+        watch.stdout.read()
+        assert watch.wait() == 130
+
+
+def test_a_chart_of_who_rests_is_refused(p2px):
+    said = p2px("book", "show", "--chart", "--by-node")
+    assert (said.code, said.err.splitlines()[1]) == (2, "hint: leave one of them out")

@@ -29,10 +29,7 @@ def ladder(
 
     ``own`` levels are marked; ``notes``, when given, stand where the bars would be.
     """
-    header = f"{instrument.symbol}  on {harmless(node)}  at sequence {view.sequence}"
-    if view.last_price:
-        header += f"  last {instrument.price_text(view.last_price)}"
-    lines = [paint(header, "head") + (paint("  halted", "bad") if view.halted else "")]
+    lines = [heading(instrument, view, node, paint)]
     if not view.bids and not view.asks:
         return [*lines, paint("the book is empty", "dim")]
     rows = [(Side.SELL, level) for level in reversed(view.asks)] + [(Side.BUY, level) for level in view.bids]
@@ -64,6 +61,14 @@ def ladder(
         _between(instrument, view, widths[0], paint),
         *body[len(view.asks) :],
     ]
+
+
+def heading(instrument: Instrument, view: BookView, node: str, paint: Paint = plain) -> str:
+    """Return the line above a book: of which market it is, on which node, and from when."""
+    text = f"{instrument.symbol}  on {harmless(node)}  at sequence {view.sequence}"
+    if view.last_price:
+        text += f"  last {instrument.price_text(view.last_price)}"
+    return paint(text, "head") + (paint("  halted", "bad") if view.halted else "")
 
 
 def bar(quantity: int, largest: int, columns: int) -> str:
