@@ -196,6 +196,7 @@ STARRED: dict[str, str] = {
     "cluster.process": "sockets processes",
     "cluster.program": "sockets processes disk",
     "cluster.pulse": "sockets threads clock",
+    "cluster.rolling": "clock",
     "cluster.supervisor": "sockets processes clock",
     "cluster.up": "processes clock chance",
     "cli.book": "clock",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from p2pcli.cli.failure import Usage
 from p2pcli.cli.health import cluster_status, watched_status
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import as_seconds, complete_processes
@@ -247,7 +248,37 @@ def _process_command(name: str, text: str, act: Callable[[Control, str], Cluster
             _show(invocation, act(control, process))
 
 
-_process_command("restart", "Stop a process and start it again.", Control.restart_node)
+@cluster.command("restart", examples=("p2px cluster restart client2", "p2px cluster restart --rolling"))
+@click.argument("process", metavar="[NODE]", required=False, shell_complete=complete_processes)
+@click.option(
+    "--rolling", is_flag=True, help="Every node, one after the other, each caught up before the next."
+)
+@click.option(
+    "--timeout", callback=as_seconds, default="60s", show_default=True, metavar="TIME", help="For each node."
+)
+@click.pass_obj
+def restart(invocation: Invocation, process: str | None, rolling: bool, timeout: float) -> None:
+    """Stop a process and start it again, or all nodes one by one.
+
+    A node answers what it took before it stops, and clients go on through the others: with --rolling a new
+    version of p2px is taken into use without an order lost.
+    """
+    if rolling is (process is not None):
+        raise Usage(
+            "name a process, or give --rolling for all nodes one by one",
+            hint="p2px cluster restart --rolling",
+        )
+    with Control(invocation.folder) as control:
+        if process is not None:
+            _show(invocation, control.restart_node(process, timeout))
+            return
+        from p2pcli.cluster.rolling import restart_one_by_one
+
+        for child in restart_one_by_one(invocation.folder, control, timeout):
+            invocation.screen.note(f"{child.name} is restarted and has caught up")
+        _show(invocation, control.report())
+
+
 _process_command("stop", "Stop a process; it stays stopped until start or up.", Control.stop_node)
 _process_command("start", "Start a process that was stopped or has failed.", Control.start_node)
 _process_command("kill", "Kill a process as a crash would; it is started again.", Control.kill_node)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from p2pcli import __version__
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Command
 from p2pcli.node.asked import Asked
@@ -94,6 +95,6 @@ def _bad(data: bytes, error: Exception) -> BadBody:
 
 def _unknown(version: int) -> BadBody:
     return BadBody(
-        f"body of version {version}, this p2px reads version {VERSION}",
-        hint="run the p2px version that the other nodes run",
+        f"body of version {version}, this is p2px {__version__}, which reads version {VERSION}",
+        hint="run the p2px that the node which wrote it runs: p2px node info NODE shows its version",
     )

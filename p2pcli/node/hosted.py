@@ -23,12 +23,11 @@ from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Busy, NotServing
 from p2pcli.node.snapshots import NoSnapshot, Snapshots
-from p2pcli.node.state import BadSnapshot
+from p2pcli.node.state import BadSnapshot, OtherStateVersion
 
 POLL_S = 0.05  # how soon a peer's missed push is noticed
 JOIN_S = 10.0
 DRAIN_S = 6.0  # longest wait for answers of a node that stops: an append and a little
-LONG_LOG = 10_000  # entries; a node that has none of them rather takes a peer's snapshot
 MAX_ASIDE = 9  # states that differed at one sequence and are kept
 
 logger = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class HostedMarket:
             )
         if self.replica.sequence + 1 < self._log.first():
             self._adopt(fetch(self.instrument.symbol), is_needed=True)
-        elif self.replica.sequence == 0 and last > LONG_LOG:
+        elif self.replica.sequence == 0 and last > self._plan.long_log:
             self._adopt(fetch(self.instrument.symbol), is_needed=False)
         with self.replica.reading() as machine:
             restored, chain = machine.sequence, machine.chain
@@ -126,11 +125,11 @@ class HostedMarket:
             try:
                 machine = Machine.restore(data)
                 self._check_chain(machine)
-            except (BadSnapshot, Corrupt, NoSnapshot) as error:
+            except (BadSnapshot, OtherStateVersion, Corrupt, NoSnapshot) as error:
                 said.append(f"{peer}: {error.message}")
                 continue
             self.replica.adopt(machine)
-            self.snapshots.save(data, machine.sequence)
+            self.snapshots.save(machine.snapshot(), machine.sequence)
             logger.info(
                 "%s begins with the snapshot of %s; history before it is not here",
                 symbol,

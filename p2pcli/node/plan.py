@@ -33,3 +33,4 @@ class NodePlan(msgspec.Struct, frozen=True):
     metrics_host: str = "127.0.0.1"
     tls: str = ""  # folder of the cluster's certificates; "": plain TCP, and then only on loopback
     hosts: list[str] = []  # symbols of the markets that this node has itself; none: all of them
+    long_log: int = 10_000  # entries; a node that has none of a longer log takes a peer's snapshot first

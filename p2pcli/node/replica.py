@@ -18,7 +18,7 @@ from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Checkpoint
 from p2pcli.node.asked import by_request
 from p2pcli.node.attest import Attestations, StateDiffers
-from p2pcli.node.body import Body, decode_body
+from p2pcli.node.body import BadBody, Body, decode_body
 from p2pcli.node.early import Early
 from p2pcli.node.machine import Applied, BrokenChain, Machine
 from p2pcli.node.metrics import Histogram
@@ -193,7 +193,13 @@ class Replica:
 
     def _apply(self, entry: Entry, body: Body | None) -> None:
         if body is None:
-            body = decode_body(entry.batch.body)
+            try:
+                body = decode_body(entry.batch.body)
+            except BadBody as error:
+                raise BadBody(
+                    f"entry {entry.sequence}, written by node {entry.batch.producer}: {error.message}",
+                    hint=error.hint,
+                ) from error
         try:
             self._carry_out(entry, body)
         except BrokenChain:  # nothing has changed: a peer may have pushed what the log does not have

@@ -13,7 +13,7 @@ import msgspec
 
 from p2pcli.errors import NotFound, P2pxError
 from p2pcli.node.machine import Machine
-from p2pcli.node.state import BadSnapshot
+from p2pcli.node.state import BadSnapshot, OtherStateVersion, signed
 
 KEPT = 2  # the newest and the one before it
 MAX_SNAPSHOT = 4 << 30  # bytes
@@ -60,7 +60,7 @@ class Snapshots:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                file.write(machine_bytes)
+                file.write(signed(machine_bytes))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(whole)
@@ -91,7 +91,8 @@ class Snapshots:
     def newest(self, through: int) -> Machine:
         """Return the machine of the newest snapshot that is whole and not after ``through``.
 
-        A damaged one is passed over for the one before, and in the end for a fresh machine.
+        A damaged one is passed over for the one before, and in the end for a fresh machine. One of another
+        version is not: it is whole, and what it says would be lost. Raises ``OtherStateVersion``.
         """
         for sequence in self._sequences():
             if sequence > through:
@@ -102,6 +103,8 @@ class Snapshots:
                 if path.stat().st_size > MAX_SNAPSHOT:
                     raise BadSnapshot(f"{path.stat().st_size} bytes, the limit is {MAX_SNAPSHOT}")
                 machine = Machine.restore(path.read_bytes())
+            except OtherStateVersion as error:
+                raise OtherStateVersion(f"{path}: {error.message}", hint=error.hint) from error
             except (OSError, BadSnapshot) as error:
                 logger.warning("snapshot %s is passed over: %s", path, error)
                 continue

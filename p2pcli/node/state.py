@@ -2,23 +2,28 @@
 
     "p2px state 2\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
+In a file the first line also says who wrote it: ``p2px state 2 by 0.1.0``. That is no part of the state.
+
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.
 """
 
+import re
 from hashlib import blake2b
 
 import msgspec
 
-from p2pcli.errors import P2pxError
+from p2pcli import __version__
+from p2pcli.errors import Conflict, P2pxError
 from p2pcli.market.commands import Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import KeyView
 from p2pcli.node.memory import Remembered
 from p2pcli.node.tally import Minute
 
-MAGIC = b"p2px state 2\n"
-OLD_MAGIC = b"p2px state 1\n"  # without keys; the rest is the same
+VERSION = 2
+READ = (1, 2)  # 1 has no keys; the rest is the same
+MAGIC = b"p2px state %d\n" % VERSION
 DIGEST_BYTES = 32
 
 
@@ -26,6 +31,12 @@ class BadSnapshot(P2pxError):
     """Bytes that are no snapshot, a damaged one, or one of another version. An older one may be whole."""
 
     code = "bad_snapshot"
+
+
+class OtherStateVersion(Conflict):
+    """A snapshot that another p2px wrote, in a form that this one does not know. It is not passed over."""
+
+    code = "other_state_version"
 
 
 class Resting(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,6 +77,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     keys: list[KeyView] = []  # in the order they were granted
 
 
+_FIRST_LINE = re.compile(rb"p2px state ([0-9]{1,9})(?: by ([0-9A-Za-z.+!-]{1,64}))?\n")
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(State)
 
@@ -76,13 +88,26 @@ def encode_state(state: State) -> bytes:
     return b"".join((MAGIC, fingerprint(body), body))
 
 
+def signed(data: bytes) -> bytes:
+    """Return a state's bytes as a file holds them: with the p2px that wrote them in the first line."""
+    return b"p2px state %d by %s\n" % (VERSION, __version__.encode()) + data[len(MAGIC) :]
+
+
 def decode_state(data: bytes) -> State:
-    """Return the state of ``encode_state``'s bytes. Raises BadSnapshot, and nothing else."""
-    start = len(MAGIC) + DIGEST_BYTES
-    if not data.startswith((MAGIC, OLD_MAGIC)):
+    """Return the state of ``encode_state``'s bytes, signed or not. Raises BadSnapshot, OtherStateVersion."""
+    first = _FIRST_LINE.match(data)
+    if first is None:
         raise BadSnapshot(f"snapshot of {len(data)} bytes: expected {MAGIC!r} first, found {data[:16]!r}")
+    if int(first[1]) not in READ:
+        writer = (first[2] or b"unknown").decode()
+        raise OtherStateVersion(
+            f"snapshot of state version {int(first[1])}, written by p2px {writer}; "
+            f"this is p2px {__version__}, which reads version {VERSION}",
+            hint="run that p2px; without the file the node begins with the log, or with a peer's snapshot",
+        )
+    start = first.end() + DIGEST_BYTES
     body = memoryview(data)[start:]
-    if data[len(MAGIC) : start] != fingerprint(body):
+    if data[first.end() : start] != fingerprint(body):
         raise BadSnapshot(f"snapshot of {len(data)} bytes is damaged: its bytes do not match its digest")
     try:
         return _DECODER.decode(body)

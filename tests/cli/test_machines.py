@@ -192,3 +192,21 @@ def test_an_expired_a_revoked_and_no_token_let_nobody_in(first, second, token):
     said = second("node", "join", "--cluster-file", "p2px.yaml", "--name", "eve")
     assert (said.code, "has no credentials of cluster default" in said.err) == (2, True)
     assert not second.folder.secret_path.exists()
+
+
+def test_a_rolling_restart_under_load_fails_no_operation(first):
+    before = {child.name: child.pid for child in first.folder.report().nodes}
+    with Load(first, ("BTC/USD", "ETH/USD")) as load:
+        said = first("cluster", "restart", "--rolling", "-o", "jsonl")
+    assert said.code == 0, said.err
+    assert said.err.splitlines() == [f"{name} is restarted and has caught up" for name in before]
+    assert load.failed == []
+    assert load.done > 20
+    after = {child.name: child.pid for child in first.folder.report().nodes}
+    assert all(after[name] != pid for name, pid in before.items())
+    assert first("verify").code == 0
+
+
+def test_a_restart_of_nothing_and_of_everything_at_once_is_bad_usage(first):
+    assert first("cluster", "restart").code == 2
+    assert first("cluster", "restart", "client1", "--rolling").code == 2

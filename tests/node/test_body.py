@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pcli import __version__
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Halt, Place, Side
 from p2pcli.node import body as room
 from p2pcli.node.asked import asked
@@ -39,7 +40,9 @@ def test_clients_own_bytes_are_embedded_as_they_are():
 
 
 def test_unknown_version_is_named_whatever_else_changed():
-    with pytest.raises(BadBody, match="version 3, this p2px reads version 2") as raised:
+    with pytest.raises(
+        BadBody, match=f"version 3, this is p2px {__version__}, which reads version 2"
+    ) as raised:
         decode_body(msgspec.msgpack.encode((3, {"new": "form"}, None)))
     assert raised.value.hint is not None
     with pytest.raises(BadBody, match="version 0"):

@@ -7,7 +7,15 @@ import pytest
 from driven import Driven, random_commands
 
 from p2pcli.node.machine import Machine
-from p2pcli.node.state import MAGIC, OLD_MAGIC, BadSnapshot, decode_state, encode_state, fingerprint
+from p2pcli.node.state import (
+    MAGIC,
+    BadSnapshot,
+    OtherStateVersion,
+    decode_state,
+    encode_state,
+    fingerprint,
+    signed,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +50,18 @@ def test_any_cut_is_noticed(snapshot):
             Machine.restore(snapshot[:length])
 
 
-def test_another_version_is_named(snapshot):
-    with pytest.raises(BadSnapshot, match="p2px state 2"):
+def test_another_version_and_its_writer_are_named(snapshot):
+    with pytest.raises(OtherStateVersion, match="state version 3, written by p2px unknown"):
         Machine.restore(snapshot.replace(MAGIC, b"p2px state 3\n"))
+    with pytest.raises(
+        OtherStateVersion, match=r"written by p2px 9\.1; this is p2px .* which reads version 2"
+    ):
+        Machine.restore(snapshot.replace(MAGIC, b"p2px state 3 by 9.1\n"))
+
+
+def test_who_wrote_a_snapshot_is_no_part_of_the_state(snapshot):
+    assert signed(snapshot) != snapshot
+    assert Machine.restore(signed(snapshot)).snapshot() == snapshot
 
 
 def test_a_snapshot_from_before_there_were_keys_is_read(snapshot):
@@ -52,7 +69,7 @@ def test_a_snapshot_from_before_there_were_keys_is_read(snapshot):
     fields = msgspec.msgpack.decode(msgspec.msgpack.encode(state))
     assert len(fields) == len(state.__struct_fields__)
     body = msgspec.msgpack.encode(fields[:-1])
-    old = Machine.restore(OLD_MAGIC + fingerprint(body) + body)
+    old = Machine.restore(b"p2px state 1\n" + fingerprint(body) + body)
     assert old.snapshot() == snapshot
 
 
