@@ -126,7 +126,7 @@ STARRED: dict[str, str] = {
     "config.sources": "disk",
     "log.ballast": "disk",
     "log.doorbell": "sockets threads libc disk clock",
-    "log.etcd": "clock",
+    "log.etcd": "threads clock",
     "log.etcd_client": "disk clock",
     "log.etcd_reader": "threads",
     "log.flock": "threads disk clock",

@@ -10,12 +10,13 @@ Entries stay when etcd is compacted by others: they are live keys, not old revis
 whoever reads in order computes them (``etcd_merge``), from the beginning or from what ``passed``.
 """
 
+import threading
 import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from p2pcli.log.entry import BadBatch, Batch, Entry, Undecided, check_batch
+from p2pcli.log.entry import BadBatch, Batch, Entry, LogFull, Unavailable, Undecided, check_batch
 from p2pcli.log.etcd_client import QUICK_S, Compacted, NoAnswer
 from p2pcli.log.etcd_keys import Lane, encode_stored
 from p2pcli.log.etcd_market import EtcdMarket, add_put, add_range
@@ -23,6 +24,8 @@ from p2pcli.log.etcd_merge import Found
 from p2pcli.log.etcd_messages import CREATE, MESSAGES, MOD, NOT_EQUAL
 from p2pcli.log.etcd_reader import MAX_PAGE, EtcdReader
 from p2pcli.log.etcd_trim import install, trim
+
+ROOM_PAUSE_S = 2.0  # between two attempts to make room
 
 
 class EtcdLog:
@@ -37,6 +40,7 @@ class EtcdLog:
         self._market = EtcdMarket(address, market, timeout)
         self._reader = EtcdReader(self._market)
         self._poll_s = poll_s
+        self._room = threading.Lock()  # held while room is being made
         self._sent: dict[
             Lane, int
         ] = {}  # lanes known to be listed, and the last number this object put there
@@ -55,8 +59,25 @@ class EtcdLog:
             except NoAnswer as silence:
                 self._market.check()
                 raise Undecided(silence.message, hint=silence.hint) from silence
+            except LogFull:
+                self._make_room()
+                raise
             if sequence is not None:
                 return sequence
+
+    def _make_room(self) -> None:
+        """Begin, in a thread, to make room in etcd, unless that is being done or was just now."""
+        if self._room.acquire(blocking=False):
+            threading.Thread(target=self._have_room, name="etcd room", daemon=True).start()
+
+    def _have_room(self) -> None:
+        try:
+            self._market.client.make_room()
+        except (Unavailable, Compacted):  # the next append that finds no room begins anew
+            pass
+        finally:
+            self._market.closing.wait(ROOM_PAUSE_S)
+            self._room.release()
 
     def _put(self, batch: Batch, timeout: float) -> int | None:
         """Try once; None when a lane or the log was not as this object knew it and is known now."""

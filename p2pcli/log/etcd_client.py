@@ -17,7 +17,7 @@ from typing import Any, Final
 try:
     import grpc
 
-    from p2pcli.log.etcd_messages import DEACTIVATE, MESSAGES, NOSPACE
+    from p2pcli.log.etcd_messages import DEACTIVATE, GET, MESSAGES, NOSPACE
 except ModuleNotFoundError as missing:
     from p2pcli.log.etcd_place import EtcdLibraryMissing
 
@@ -35,9 +35,11 @@ from p2pcli.log.etcd_place import EtcdPlace
 QUICK_S: Final = (0.5,)
 PATIENT_S: Final = (0.5, 0.5, 1.0, 2.0, 4.0)
 PAUSE_S: Final = 0.05  # after a quick failure
-DEFRAGMENT_S: Final = 30.0
+ROOM_S: Final = 30.0  # for each step of making room
+WORTH_IT: Final = 0.1  # part of a member's file that is free, from which on it is worth defragmenting
 
 _KV: Final = "/etcdserverpb.KV/"
+_MAINTENANCE: Final = "/etcdserverpb.Maintenance/"
 _OPTIONS: Final = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -138,22 +140,33 @@ class EtcdClient:
                     raise self._no_answer(timeout, error) from error
             self._closed.wait(max(0.0, PAUSE_S - (time.monotonic() - began)))
 
-    def defragment(self) -> None:
-        """Let each member give up the room of what was compacted, and lift the alarm of a full one.
+    def make_room(self) -> None:
+        """Compact everything, let members give up the room of that, and lift the alarm of a full one.
 
-        A member cannot be asked anything meanwhile. Raises ``Unavailable`` when etcd refuses.
+        A member cannot be asked anything while it defragments (some seconds a GiB), so one that would gain
+        little is left alone: another node has been there. Raises ``Unavailable`` when etcd refuses.
         """
-        maintenance = "/etcdserverpb.Maintenance/"
+        self.compact(self.range(MESSAGES["RangeRequest"](key=b"p2px"), ROOM_S).header.revision, ROOM_S)
         for member in range(len(self._channels)):
-            request, response = MESSAGES["DefragmentRequest"](), MESSAGES["DefragmentResponse"]
             try:
-                self._call(member, f"{maintenance}Defragment", request, response, DEFRAGMENT_S)
+                status = self._maintain(member, "Status", MESSAGES["StatusRequest"]())
+                if status.size - status.size_in_use > status.size * WORTH_IT:
+                    self._maintain(member, "Defragment", MESSAGES["DefragmentRequest"]())
             except grpc.RpcError as error:
                 refusal = self._refusal(error, member)
                 if refusal is not None:
                     raise refusal from error
-        disarm = MESSAGES["AlarmRequest"](action=DEACTIVATE, alarm=NOSPACE)
-        self.ask(f"{maintenance}Alarm", disarm, MESSAGES["AlarmResponse"], DEFRAGMENT_S)
+        for alarm in self._alarms(GET, 0).alarms:
+            if alarm.alarm == NOSPACE:
+                self._alarms(DEACTIVATE, alarm.member)
+
+    def _alarms(self, action: int, member: int) -> Any:
+        request = MESSAGES["AlarmRequest"](action=action, member=member, alarm=NOSPACE)
+        return self.ask(f"{_MAINTENANCE}Alarm", request, MESSAGES["AlarmResponse"], ROOM_S)
+
+    def _maintain(self, member: int, what: str, request: Any) -> Any:
+        response = MESSAGES[f"{what}Response"]
+        return self._call(member, f"{_MAINTENANCE}{what}", request, response, ROOM_S)
 
     def close(self) -> None:
         """Close the connections; whoever waits for an answer gets none."""
@@ -201,7 +214,7 @@ class EtcdClient:
             case grpc.StatusCode.RESOURCE_EXHAUSTED if "space exceeded" in said:
                 return LogFull(
                     f"{where}: its quota is used up, nothing was appended",
-                    hint="p2px compacts and defragments by itself; else raise --quota-backend-bytes",
+                    hint="p2px compacts and defragments etcd by itself; or raise its quota",
                 )
             case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.PERMISSION_DENIED:
                 return Unavailable(f"{where} refuses: {said}")

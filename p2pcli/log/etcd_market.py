@@ -107,8 +107,9 @@ class EtcdMarket:
             number = self.keys.number_of(kv.key)
             batch, before, place = decode_stored(lane, number, kv.value)
         except Damaged as damaged:
-            return Found(kv.mod_revision, 0, 0, Batch(*lane, number, b""), str(damaged))
-        return Found(kv.mod_revision, place, before, batch)
+            return Found(kv.create_revision, 0, 0, Batch(*lane, number, b""), str(damaged))
+        # Where it was created is its place, also when somebody overwrites it.
+        return Found(kv.create_revision, place, before, batch)
 
     def check(self) -> None:
         """Raise Broken unless the log may go on."""

@@ -23,6 +23,10 @@ class Found(NamedTuple):
     batch: Batch
     problem: str = ""  # what is wrong with it, a part of a sentence; then its body is nothing
 
+    @property
+    def place_in_log(self) -> tuple[int, int]:
+        return self.revision, self.place
+
 
 class Page(NamedTuple):
     """What follows in one lane; ``is_cut`` when there may be more."""
@@ -87,14 +91,28 @@ class Cursor:
         return Begin(entry.sequence, entry.chain, known)
 
 
-def merged(pages: Mapping[Lane, Page]) -> Iterator[Found]:
-    """Yield in the log's order whatever certainly has nothing before it that was cut off."""
-    horizon = min(
-        ((page.found[-1].revision, page.found[-1].place) for page in pages.values() if page.is_cut),
-        default=None,
-    )
+def merged(pages: Mapping[Lane, Page], lanes: Mapping[Lane, int]) -> Iterator[Found]:
+    """Yield in the log's order whatever certainly has nothing before it that was cut off, or is missing.
+
+    ``lanes`` has how far each lane had come. Where a batch is missing, everything after the one before it
+    could be in a wrong place: the batch that tells of it comes last then.
+    """
+    horizons: list[tuple[int, int]] = []
+    telling: list[Found] = []
+    for lane, page in pages.items():
+        if page.is_cut:
+            horizons.append(page.found[-1].place_in_log)
+        number, sound = lanes.get(lane, 0), (0, 0)
+        for found in page.found:
+            if number < found.before:
+                horizons.append(sound)
+                telling.append(found)
+                break
+            number, sound = found.batch.number, found.place_in_log
+    horizon = min(horizons, default=None)
     every = (one for page in pages.values() for one in page.found)
-    for found in sorted(every, key=lambda one: one[:2]):
-        if horizon is not None and (found.revision, found.place) > horizon:
+    for found in sorted(every, key=lambda one: one.place_in_log):
+        if horizon is not None and found.place_in_log > horizon:
+            yield from telling[:1]
             return
         yield found

@@ -39,6 +39,8 @@ _MESSAGES: Final = {
     "AlarmRequest": "int32 1 action, uint64 2 member, int32 3 alarm",
     "AlarmMember": "uint64 1 member, int32 2 alarm",
     "AlarmResponse": "*AlarmMember 2 alarms",
+    "StatusRequest": "",
+    "StatusResponse": "int64 3 size, int64 9 size_in_use",
     "DefragmentRequest": "",
     "DefragmentResponse": "",
 }

@@ -79,7 +79,7 @@ class EtcdReader:
                 self._check_trimmed(after, begin)
                 cursor.restart(begin)
                 continue
-            for found in merged(pages):
+            for found in merged(pages, cursor.lanes):
                 if cursor.sequence >= after:
                     size += len(found.batch.body)
                     if len(entries) == limit or (entries and size > MAX_READ):

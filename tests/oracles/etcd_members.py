@@ -27,9 +27,13 @@ TRIES = 3
 class EtcdMembers:
     """One etcd cluster of ``count`` members. A context manager; leaving it kills them all."""
 
-    def __init__(self, folder: Path, count: int = 1, *options: str) -> None:
-        """Start it and wait until it answers. ``options`` are etcd's own."""
+    def __init__(
+        self, folder: Path, count: int = 1, *options: str, scheme: str = "http", query: str = ""
+    ) -> None:
+        """Start it and wait until it answers. ``options`` are etcd's own; ``query`` gets a client in."""
         self._folder = folder
+        self._scheme = scheme
+        self._query = query
         self._options = options
         for left in reversed(range(TRIES)):
             ports = _free_ports(2 * count)
@@ -56,7 +60,7 @@ class EtcdMembers:
         assert self._processes[index] is None
         home = self._folder / f"m{index}"
         home.mkdir(parents=True, exist_ok=True)
-        mine, peer = f"http://{self.members[index]}", self._peers[index]
+        mine, peer = f"{self._scheme}://{self.members[index]}", self._peers[index]
         everyone = ",".join(f"m{number}={url}" for number, url in enumerate(self._peers))
         command = [
             *("etcd", "--name", f"m{index}", "--data-dir", str(home / "data"), "--log-level", "error"),
@@ -119,7 +123,7 @@ class EtcdMembers:
 
     def wait_until_ready(self) -> None:
         """Return once a majority answers. Raises ``Unavailable``."""
-        client = EtcdClient(parse(self.url))
+        client = EtcdClient(parse(f"{self.url}/x?{self._query}"))
         try:
             client.range(MESSAGES["RangeRequest"](key=b"ready"), START_S)
         finally:
