@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop setup test coverage check lint slow simulate bench bench-book bench-log bench-registry settings docs clean distclean
+.PHONY: help run stop setup test coverage check lint slow simulate bench bench-exchange bench-book bench-log bench-registry bench-wire bench-restart settings docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,11 @@ slow: $(VENV)/.dev ## only the tests that start real processes or take long
 simulate: $(VENV)/.dev ## properties and simulations with many examples, repeatable: SEED=7
 	HYPOTHESIS_PROFILE=search $(PYTEST) -m "property or simulation" --hypothesis-seed=$(SEED) $(ARGS)
 
-bench: $(VENV)/.dev ## orders a second and latency of a whole cluster, with the disk's own sync time
-	$(BIN)/python benchmarks/exchange.py $(ARGS)
+bench: $(VENV)/.dev ## every benchmark, kept in bench-results/ (some minutes; ARGS=--quick for a short form)
+	$(BIN)/python -m benchmarks.suite $(ARGS)
+
+bench-exchange: $(VENV)/.dev ## orders a second and latency of whole clusters, with the disk's own sync time
+	$(BIN)/python -m benchmarks.exchange $(ARGS)
 
 bench-book: $(VENV)/.dev ## commands a second of the book alone
 	$(BIN)/python benchmarks/book.py $(ARGS)
@@ -62,6 +65,12 @@ bench-log: $(VENV)/.dev ## batches a second of the log alone
 
 bench-registry: $(VENV)/.dev ## announces and lookups a second of the registry
 	$(BIN)/python benchmarks/registry.py $(ARGS)
+
+bench-wire: $(VENV)/.dev ## what the bytes of one order cost on their way
+	$(BIN)/python -m benchmarks.wire $(ARGS)
+
+bench-restart: $(VENV)/.dev ## how long a node takes to serve again from a long log
+	$(BIN)/python -m benchmarks.restart $(ARGS)
 
 settings: $(VENV)/.dev ## write the pages about settings anew, from p2pcli/config/settings.py
 	$(BIN)/python -m p2pcli.config table > docs/configuration.md

@@ -1,10 +1,9 @@
-"""The whole exchange as its users meet it: starting, one command, and orders through one node.
+"""The whole exchange as its users meet it: starting, one command, doing nothing, and orders in many ways.
 
-    python benchmarks/exchange.py [--orders N] [--runs N] [--json FILE]
+    python -m benchmarks.exchange [--json] [--quick]
 
-Starts a fresh cluster in a temporary home on this disk, drives it through one node, takes it down.
-Client, nodes, registry and supervisor share the machine. Prints medians with the disk's own sync time;
-``p2px bench`` measures the orders alone, in more ways.
+Starts fresh clusters in a temporary home on this disk, drives them with ``p2px bench``, takes them down.
+Clients, nodes, registry and supervisor share the machine.
 """
 
 import argparse
@@ -15,79 +14,130 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from p2pcli.cluster.bench.flow import orders
-from p2pcli.cluster.bench.load import Load, Trader
-from p2pcli.cluster.bench.machine import facts, fdatasync_us
-from p2pcli.cluster.bench.run import dial
+from p2pcli.cluster.bench.machine import usage
 from p2pcli.cluster.folder import ClusterFolder
-from p2pcli.node.client import ExchangeClient
 
-MARKET = "BTC/USD"
-WINDOW = 256
-CLOSED_ORDERS = 2_000
-AROUND, LOTS = 3_000_000, 1_000_000  # 30,000.00 and 0.01 at the default market's tick and lot
+IDLE_S = 5.0
+TEN_MARKETS = tuple(f"M{number}/USD" for number in range(10))
+ONE_BY_ONE = ("--mode", "pipelined", "--mode", "batched")
+
+# What `p2px bench` is told, by what it measures; orders for a full and a quick run.
+CASES: dict[str, tuple[tuple[str, ...], tuple[int, int]]] = {
+    "one client": ((), (200_000, 10_000)),
+    "three clients, one node": ((*ONE_BY_ONE, "--clients", "3"), (300_000, 15_000)),
+    "three clients, three nodes": ((*ONE_BY_ONE, "--clients", "3", "--spread"), (300_000, 15_000)),
+    "many orders at rest": ((*ONE_BY_ONE, "--resting", "1000000"), (200_000, 10_000)),
+}
+MARKETS: dict[str, tuple[tuple[str, ...], tuple[int, int]]] = {
+    "ten clients, one market": (
+        (*ONE_BY_ONE, "--clients", "10", "--spread", "--market", "M0/USD"),
+        (300_000, 20_000),
+    ),
+    "ten clients, ten markets": (
+        (*ONE_BY_ONE, "--clients", "10", "--spread", "--all-markets"),
+        (300_000, 20_000),
+    ),
+}
+QUICK_RESTING = "20000"  # instead of a million
 
 
-def p2px(*arguments: str, home: Path) -> float:
-    """Run the command line once; returns its duration in seconds."""
+def p2px(*arguments: str, home: Path) -> tuple[float, str]:
+    """Run the command line once; return its duration in seconds and what it said."""
     environment = {**os.environ, "P2PX_HOME": str(home)}
     began = time.perf_counter()
-    subprocess.run(
-        [str(Path(sys.executable).with_name("p2px")), *arguments],
-        env=environment,
-        check=True,
-        cwd=home,
-        capture_output=True,
-    )
-    return time.perf_counter() - began
+    command = [str(Path(sys.executable).with_name("p2px")), *arguments]
+    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    return time.perf_counter() - began, done.stdout
 
 
-def connect(home: Path, node: str) -> ExchangeClient:
-    """Return a client of one node of the running cluster."""
-    folder = ClusterFolder(home, "default")
-    report = folder.report()
+def idle(home: Path) -> dict[str, float]:
+    """Return the share of one processor that each process uses while nobody asks, and its memory in MiB."""
+    report = ClusterFolder(home, "default").report()
     assert report is not None, "the cluster is running"
-    return dial(folder, report, node)
+    pids = {child.name: child.pid for child in report.children} | {"supervisor": report.supervisor}
+    before = usage(pids)
+    time.sleep(IDLE_S)
+    after = usage(pids)
+    found: dict[str, float] = {}
+    for name in pids:
+        found[f"{name}_share"] = (after[name].cpu_s - before[name].cpu_s) / IDLE_S
+        found[f"{name}_mib"] = after[name].memory_mib
+    return found
 
 
-def measure(home: Path, count: int, runs: int) -> dict[str, float]:
-    """Run everything against a fresh cluster in ``home``."""
-    result: dict[str, float] = {"fdatasync_us": fdatasync_us(home)[0]}
-    result["cluster_up_s"] = p2px("cluster", "up", "-n", "3", home=home)
+def measure(base: Path, quick: bool) -> dict[str, Any]:
+    """Return every figure: ``start`` of seconds, ``idle``, and one result of ``p2px bench`` for each case."""
+    found: dict[str, Any] = {}
+    home = base / "three"
+    home.mkdir()
+    ups = []
+    for _ in range(1 if quick else 5):
+        ups.append(p2px("cluster", "up", "-n", "3", home=home)[0])
+        if len(ups) < 5 and not quick:
+            p2px("cluster", "down", home=home)
     try:
-        one_order = [p2px("order", "buy", "0.5@30000", "--node", "client1", home=home) for _ in range(7)]
-        result["order_command_s"] = statistics.median(one_order)
-        with connect(home, "client1") as client:
-            load = Load([Trader(client, MARKET)], WINDOW)
-            load.run("closed", orders(200, 0, AROUND, LOTS), 0)  # the first ones warm the path
-            for mode, size in (("closed", CLOSED_ORDERS), ("pipelined", count), ("batched", count)):
-                found = [load.run(mode, orders(size, seed, AROUND, LOTS), 0) for seed in range(runs)]
-                result[f"{mode}_per_s"] = statistics.median(each.orders_per_s for each in found)
-                result[f"{mode}_p50_us"] = statistics.median(each.p50 for each in found)
-                result[f"{mode}_p99_us"] = statistics.median(each.p99 for each in found)
+        order = ("order", "buy", "0.5@30000", "--node", "client1")
+        commands = [p2px(*order, home=home)[0] for _ in range(3 if quick else 7)]
+        found["start"] = {
+            "cluster_up_s": statistics.median(ups),
+            "order_command_s": statistics.median(commands),
+        }
+        found["idle"] = idle(home)
+        _print(found["start"] | found["idle"])
+        for name, (arguments, sizes) in CASES.items():
+            found[name] = bench(name, arguments, sizes[quick], home, quick)
     finally:
         p2px("cluster", "down", home=home)
+    home = base / "markets"
+    home.mkdir()
+    markets = [word for symbol in TEN_MARKETS for word in ("--market", symbol)]
+    p2px("cluster", "up", "-n", "3", *markets, home=home)
+    try:
+        for name, (arguments, sizes) in MARKETS.items():
+            found[name] = bench(name, arguments, sizes[quick], home, quick)
+    finally:
+        p2px("cluster", "down", home=home)
+    return found
+
+
+def bench(name: str, arguments: Sequence[str], orders: int, home: Path, quick: bool) -> Any:
+    """Return the result of one ``p2px bench``."""
+    given = [QUICK_RESTING if quick and word == "1000000" else word for word in arguments]
+    _, said = p2px("bench", "--orders", str(orders), *given, "-o", "json", home=home)
+    result = json.loads(said)
+    for each in result["modes"]:
+        cpu, lag = sum(each["cpu_us"].values()), max(each["lag_ms"].values())
+        print(
+            f"{name:28} {each['mode']:10} {each['orders_per_s']:9,.0f}/s  p50 {each['p50'] / 1000:7.2f} ms"
+            f"  p99 {each['p99'] / 1000:7.2f} ms  {cpu:7.1f} us of processor an order  lag {lag:4.0f} ms",
+            file=sys.stderr,
+            flush=True,
+        )
     return result
+
+
+def _print(figures: dict[str, float]) -> None:
+    for name, value in figures.items():
+        print(f"{name:28} {value:10.3f}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--orders", type=int, default=40_000, help="orders in each throughput run")
-    parser.add_argument("--runs", type=int, default=3, help="runs of which the median is shown")
-    parser.add_argument("--json", type=Path, help="write the figures and the machine to this file as well")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object as well")
+    parser.add_argument("--quick", action="store_true", help="few orders: to see that it runs")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
-        result = measure(Path(folder), given.orders, given.runs)
-    sync = result["fdatasync_us"]
-    for name, value in result.items():
-        ratio = f"   {value / sync:5.1f} x fdatasync" if name.endswith("_us") else ""
-        print(f"{name:24} {value:12,.3f}{ratio}" if value < 100 else f"{name:24} {value:12,.0f}{ratio}")
+        found = measure(Path(folder), given.quick)
     if given.json:
-        given.json.write_text(json.dumps({"machine": facts(), "figures": result}, indent=1) + "\n")
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":
