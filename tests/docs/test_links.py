@@ -83,7 +83,8 @@ def test_every_command_that_is_named_exists() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
-    sources = "\n".join(path.read_text() for path in (ROOT / "p2pcli/cli").glob("*.py"))
+    rooms = (*(ROOT / "p2pcli/cli").glob("*.py"), *(ROOT / "benchmarks").glob("*.py"))
+    sources = "\n".join(path.read_text() for path in rooms)
     for page, option in named(r"(?<![\w-])--[a-z-]{2,}"):
         known = f'"{option}"' in sources or option in ("--help", "--strict")
         assert known, f"{page.name}: {option}"
