@@ -13,7 +13,18 @@ from p2pcli.errors import P2pxError
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.files import MarketFiles, NothingLogged
 
-log = Group("log", help="Show the shared log, and check its hash chain.")
+log = Group(
+    "log",
+    help="The shared log: shown, checked, backed up and restored.",
+    rooms={
+        "export": ("p2pcli.cli.log_backup", "export", "Write a backup of the log: one file."),
+        "import": (
+            "p2pcli.cli.log_backup",
+            "import_",
+            "Restore a backup into a cluster without data.",
+        ),
+    },
+)
 
 
 class LogDamaged(P2pxError):

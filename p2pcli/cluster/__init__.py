@@ -13,8 +13,8 @@
 ``supervision`` decides about one child, ``crew`` does it to processes, ``supervisor`` is the loop around
 them: start reading there. ``plan`` and ``report`` are what goes in and what is shown; ``planning`` makes
 the plan from settings, ``briefing`` tells each process its part, ``ports`` finds what nobody has,
-``status`` merges the supervisor's word with the nodes', ``logs`` reads what they all wrote, and ``chaos``
-breaks things on purpose.
+``status`` merges the supervisor's word with the nodes', ``logs`` reads what they all wrote, ``backup``
+writes the log into one file and back, and ``chaos`` breaks things on purpose.
 
 Decisions, and what was left:
 

@@ -7,6 +7,7 @@
       plan.json            names, ports, markets (plan.py)      state.json   last report (report.py)
       secret               64 hex digits, mode 0600             logs/        one file a process
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
+      importing            a backup is being restored here, or that was broken off (restore.py)
       joined.json          on a machine that joined: where the others are (joined.py)
       tls/                 the cluster's certificates, where it has any (node/tls_folder.py)
 
@@ -42,6 +43,7 @@ _OURS = (
     "secret",
     "supervisor.out",
     "tls",
+    "importing",
 )
 _TEMPORARY = re.compile(
     r"(secret|plan\.json|state\.json|joined\.json)(\.[0-9a-f]+)?\.new"
@@ -69,6 +71,12 @@ class BadPlanFile(Conflict):
     code = "bad_plan_file"
 
 
+class HalfRestored(Conflict):
+    """A backup was not restored to its end, and what is there of it must not be traded on."""
+
+    code = "half_restored"
+
+
 class ClusterNotRunning(NotRunning):
     """No supervisor holds this cluster's folder."""
 
@@ -90,6 +98,7 @@ class ClusterFolder:
         self.state_path = self.path / "state.json"
         self.joined_path = self.path / "joined.json"
         self.secret_path = self.path / "secret"
+        self.importing_path = self.path / "importing"
         self.output_path = self.path / "supervisor.out"  # what the supervisor prints before it logs
         self.logs = self.path / "logs"
         self.data = self.path / "data"
@@ -118,6 +127,14 @@ class ClusterFolder:
                 _write_once(self.secret_path, os.urandom(32).hex().encode())
         except OSError as error:
             raise unusable(self.path, error) from error
+
+    def check_restored(self) -> None:
+        """Raise ``HalfRestored`` when a backup was restored here and not to its end."""
+        if self.importing_path.exists():
+            raise HalfRestored(
+                f"a backup was not restored to its end into cluster {self.name}",
+                hint=f"p2px log import FILE again, or p2px cluster down --wipe --name {self.name}",
+            )
 
     def secret(self) -> bytes:
         """Return what nodes and operator know. Raises ``ClusterNotRunning`` when there is none."""

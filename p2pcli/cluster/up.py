@@ -105,7 +105,7 @@ def bring_up(
                 raise StartFailed(_sudden_end(folder)) from None
             if monotonic() > deadline:
                 raise StartTimedOut(f"cluster {folder.name} was not ready in {timeout:g} s") from None
-            is_ours = launch(folder, _identified(wanted(folder.plan())), deadline)
+            is_ours = launch(folder, identified(wanted(folder.plan())), deadline)
             if not is_ours:
                 time.sleep(POLL_S)  # whoever holds the lock opens its socket any moment now
             continue
@@ -118,7 +118,7 @@ def bring_up(
         # It was being stopped; now it is our turn.
 
 
-def _identified(plan: ClusterPlan) -> ClusterPlan:
+def identified(plan: ClusterPlan) -> ClusterPlan:
     """Return the plan with a name for its log that no other cluster has, where others may be."""
     if plan.engine != "etcd" or plan.log_identity:
         return plan
@@ -174,6 +174,7 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
     ``PortTaken``, ``StartFailed``.
     """
     check_protected(f"cluster {folder.name}", plan.host, has_tls=bool(folder.authority()))
+    folder.check_restored()
     folder.prepare()
     with folder.output_path.open("ab") as output:
         process = subprocess.Popen(

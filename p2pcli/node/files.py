@@ -3,7 +3,7 @@
 The log is opened like a node opens it, so reading beside running nodes is safe; nothing is appended.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,8 @@ from p2pcli.node.body import BadBody, Group, decode_body
 from p2pcli.node.engine import open_log
 from p2pcli.node.machine import Machine
 from p2pcli.node.record import Record
-from p2pcli.node.snapshots import Snapshots
+from p2pcli.node.snapshots import NoSnapshot, Snapshots
+from p2pcli.node.state import BadSnapshot, encode_state
 
 READ_ENTRIES = 1000  # in one go
 
@@ -74,6 +75,46 @@ class MarketFiles:
         """Return the last ``count`` entries that are still in the log."""
         after = max(self._log.first() - 1, self._log.last() - count)
         return [_logged(entry) for entry in self._entries(after)][-count:]
+
+    @property
+    def first(self) -> int:
+        """Return the oldest sequence the log has."""
+        return self._log.first()
+
+    @property
+    def last(self) -> int:
+        """Return the newest sequence the log has, 0 when it has none."""
+        return self._log.last()
+
+    def newest_snapshot(self, node_folders: Iterable[Path], through: int) -> tuple[int, bytes]:
+        """Return the newest snapshot that any of these nodes keeps and that belongs to this log.
+
+        (0, b"") when there is none up to ``through`` and none is needed. Raises ``NoSnapshot``.
+        """
+        kept = [Snapshots(folder / self.folder_name) for folder in node_folders]
+        found = ((sequence, snapshots) for snapshots in kept for sequence in snapshots.sequences())
+        for sequence, snapshots in sorted(found, key=lambda pair: pair[0], reverse=True):
+            if not self._log.first() <= sequence <= through:
+                continue
+            try:
+                state = snapshots.state(sequence)
+                if state.chain == self._log.read(sequence - 1, 1)[0].chain:
+                    return sequence, encode_state(state)
+            except (BadSnapshot, NoSnapshot, Trimmed):
+                continue  # another is as good
+        if self._log.first() > 1:
+            raise NoSnapshot(
+                f"the log of {self.symbol} begins at {self._log.first()}, and no node keeps a snapshot here",
+                hint="do it on a machine that runs a node of the cluster",
+            )
+        return 0, b""
+
+    def runs(self, after: int, through: int) -> Iterator[list[Entry]]:
+        """Yield entries from ``after + 1`` to ``through``, some at a time. Raises ``Trimmed``."""
+        while after < through:
+            entries = self._log.read(after, min(READ_ENTRIES, through - after))
+            yield entries
+            after = entries[-1].sequence
 
     def machine(self, node_folder: Path) -> Machine:
         """Return the state that a node would recover up to the end of its own history: snapshot and log."""

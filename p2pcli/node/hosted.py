@@ -100,7 +100,8 @@ class HostedMarket:
                 hint="put the whole log back, or start over with p2px cluster down --wipe",
             )
         if self.replica.sequence + 1 < self._log.first():
-            self._adopt(fetch(self.instrument.symbol), is_needed=True)
+            if not self._adopt_own(last):
+                self._adopt(fetch(self.instrument.symbol), is_needed=True)
         elif self.replica.sequence == 0 and last > self._plan.long_log:
             self._adopt(fetch(self.instrument.symbol), is_needed=False)
         with self.replica.reading() as machine:
@@ -114,6 +115,14 @@ class HostedMarket:
             )
         self.replica.catch_up(last)
         logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
+
+    def _adopt_own(self, last: int) -> bool:
+        """Go on from an own snapshot that history does not reach: a restored log comes with one."""
+        machine = self.snapshots.newest(last)
+        if machine.sequence + 1 < self._log.first():
+            return False
+        self.replica.adopt(machine)
+        return True
 
     def _adopt(self, offered: PeerSnapshots, *, is_needed: bool) -> None:
         """Go on from the first snapshot of a peer that is whole and of this log. Raises ``NoPeerHasIt``."""

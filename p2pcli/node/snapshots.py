@@ -13,7 +13,7 @@ import msgspec
 
 from p2pcli.errors import NotFound, P2pxError
 from p2pcli.node.machine import Machine
-from p2pcli.node.state import BadSnapshot, OtherStateVersion, signed
+from p2pcli.node.state import BadSnapshot, OtherStateVersion, State, decode_state, signed
 
 KEPT = 2  # the newest and the one before it
 MAX_SNAPSHOT = 4 << 30  # bytes
@@ -65,20 +65,39 @@ class Snapshots:
                 os.fsync(file.fileno())
             part.replace(whole)
             self._sync_folder()
-            for old in self._sequences()[KEPT:]:
+            for old in self.sequences()[KEPT:]:
                 (self._folder / f"{old}.snapshot").unlink()
         except OSError as error:
             part.unlink(missing_ok=True)
             raise SnapshotFailed(f"cannot write snapshot {whole}: {error.strerror}") from error
 
+    def sequences(self) -> list[int]:
+        """Return the sequences of all that are kept, newest first."""
+        if not self._folder.is_dir():
+            return []
+        found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
+        return sorted((int(match[1]) for match in found if match), reverse=True)
+
+    def state(self, sequence: int) -> State:
+        """Return what a snapshot holds. Raises ``NoSnapshot``, ``BadSnapshot``, ``OtherStateVersion``."""
+        path = self._folder / f"{sequence}.snapshot"
+        try:
+            data = path.read_bytes()
+        except OSError as error:  # a node that runs drops old ones
+            raise NoSnapshot(f"{path} is not there any more") from error
+        state = decode_state(data)
+        if state.sequence != sequence:
+            raise BadSnapshot(f"{path} is of sequence {state.sequence}")
+        return state
+
     def oldest(self) -> int:
         """Return the sequence of the oldest snapshot kept once two are kept; 0 before that."""
-        kept = self._sequences()
+        kept = self.sequences()
         return kept[-1] if len(kept) >= KEPT else 0
 
     def piece(self, sequence: int, offset: int) -> SnapshotPiece:
         """Return one piece of a snapshot file; ``sequence`` 0 means the newest. Raises ``NoSnapshot``."""
-        kept = self._sequences()
+        kept = self.sequences()
         wanted = sequence or (kept[0] if kept else 0)
         try:
             with (self._folder / f"{wanted}.snapshot").open("rb") as file:
@@ -94,7 +113,7 @@ class Snapshots:
         A damaged one is passed over for the one before, and in the end for a fresh machine. One of another
         version is not: it is whole, and what it says would be lost. Raises ``OtherStateVersion``.
         """
-        for sequence in self._sequences():
+        for sequence in self.sequences():
             if sequence > through:
                 logger.warning("snapshot %d is passed over: history ends at %d", sequence, through)
                 continue
@@ -112,12 +131,6 @@ class Snapshots:
                 return machine
             logger.warning("snapshot %s holds sequence %d, passed over", path, machine.sequence)
         return Machine()
-
-    def _sequences(self) -> list[int]:
-        if not self._folder.is_dir():
-            return []
-        found = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
-        return sorted((int(match[1]) for match in found if match), reverse=True)
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
