@@ -4,10 +4,12 @@ How long it takes until orders are accepted again is printed (``pytest -s``); th
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import msgspec
 import pytest
 from etcd_members import MISSING, EtcdMembers, eventually
+from separate_hosts import NotPermitted, SeparateHosts
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.chaos.run import Run
@@ -16,6 +18,11 @@ from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.cluster.up import bring_up
 from p2pcli.errors import P2pxError
+from p2pcli.log.entry import LogFull
+from p2pcli.log.etcd_client import EtcdClient
+from p2pcli.log.etcd_market import add_put
+from p2pcli.log.etcd_messages import MESSAGES
+from p2pcli.log.etcd_place import parse
 from p2pcli.market.commands import Place, Side
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Busy, Unknown
@@ -24,13 +31,27 @@ from .conftest import BTC, MARKET, START_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
+QUOTA_BYTES = 48 << 20
 AGAIN_S = 20.0  # measured: 0.1 to 3 s
 NODES = ("client1", "client2", "client3")
 
 
 @pytest.fixture(scope="module")
-def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdMembers]:
-    with EtcdMembers(tmp_path_factory.mktemp("etcd") / "three", 3) as members:
+def network() -> Iterator[SeparateHosts | str]:
+    """Yield three hosts, or why there are none."""
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(SeparateHosts(3))
+        except NotPermitted as error:
+            yield f"network namespaces are not permitted: {error}"
+
+
+@pytest.fixture(scope="module")
+def etcd(network: SeparateHosts | str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdMembers]:
+    """Run three members, each on a host of its own where that is possible."""
+    hosts = network.hosts if isinstance(network, SeparateHosts) else ()
+    folder = tmp_path_factory.mktemp("etcd")
+    with EtcdMembers(folder / "three", 3, f"--quota-backend-bytes={QUOTA_BYTES}", hosts=hosts) as members:
         yield members
 
 
@@ -50,7 +71,7 @@ def cluster(etcd: EtcdMembers, tmp_path_factory: pytest.TempPathFactory) -> Iter
     yield folder
     etcd.start_all()
     down(folder, timeout=10, wipe=True)
-    assert etcd.ctl("get", "--prefix", "--keys-only", "/").split() == []
+    assert etcd.ctl("get", "--prefix", "--keys-only", "/p2px").split() == []
 
 
 def dial(cluster: ClusterFolder, name: str, timeout: float = 10.0) -> ExchangeClient:
@@ -143,3 +164,43 @@ def test_without_a_quorum_orders_are_unknown_or_busy_and_reads_go_on(
         again = client.submit(MARKET, [msgspec.structs.replace(order(), client_order_id="later")])
         assert type(again.outcomes[0]).__name__ == "Repeated"
     assert pids(cluster) == before
+
+
+def test_a_minority_that_is_cut_off_costs_nothing(
+    etcd: EtcdMembers, network: SeparateHosts | str, cluster: ClusterFolder, run: Run
+) -> None:
+    if isinstance(network, str):
+        pytest.skip(network)
+    before = pids(cluster)
+    leader = etcd.leader()
+    network.cut(leader)
+    accepted_again(cluster, "leader cut off")
+    network.heal(leader)
+    other = (leader + 1) % 3
+    network.cut(other)
+    accepted_again(cluster, "another member cut off")
+    network.heal(other)
+    assert pids(cluster) == before
+
+
+def test_a_quota_that_is_used_up_under_load_is_busy_until_room_was_made(
+    etcd: EtcdMembers, cluster: ClusterFolder, run: Run
+) -> None:
+    before = pids(cluster)
+    client = EtcdClient(parse(f"{etcd.url}/x"))
+    try:
+        with pytest.raises(LogFull):  # by old values of a key that is somebody else's
+            fill(client)
+    finally:
+        client.close()
+    with dial(cluster, "client1") as node:
+        assert node.book(MARKET, 1).sequence > 0
+    accepted_again(cluster, "quota used up")
+    assert pids(cluster) == before
+
+
+def fill(client: EtcdClient) -> None:
+    request = MESSAGES["TxnRequest"]()
+    add_put(request.success, b"/other", bytes(1 << 20))
+    while True:
+        client.txn(request, START_S)

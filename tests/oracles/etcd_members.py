@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from separate_hosts import Host
+
 from p2pcli.log.entry import Unavailable
 from p2pcli.log.etcd_client import EtcdClient
 from p2pcli.log.etcd_messages import MESSAGES
@@ -28,17 +30,29 @@ class EtcdMembers:
     """One etcd cluster of ``count`` members. A context manager; leaving it kills them all."""
 
     def __init__(
-        self, folder: Path, count: int = 1, *options: str, scheme: str = "http", query: str = ""
+        self,
+        folder: Path,
+        count: int = 1,
+        *options: str,
+        scheme: str = "http",
+        query: str = "",
+        hosts: Sequence[Host] = (),
     ) -> None:
-        """Start it and wait until it answers. ``options`` are etcd's own; ``query`` gets a client in."""
+        """Start it and wait until it answers. ``options`` are etcd's own; ``query`` gets a client in.
+
+        Without ``hosts`` all members are on this one.
+        """
         self._folder = folder
         self._scheme = scheme
         self._query = query
         self._options = options
         for left in reversed(range(TRIES)):
             ports = _free_ports(2 * count)
-            self.members = [f"127.0.0.1:{port}" for port in ports[:count]]
-            self._peers = [f"http://127.0.0.1:{port}" for port in ports[count:]]
+            self._hosts = hosts or [Host("127.0.0.1", ())] * count
+            self.members = [f"{host.address}:{port}" for host, port in zip(self._hosts, ports, strict=False)]
+            self._peers = [
+                f"http://{host.address}:{port}" for host, port in zip(self._hosts, ports[count:], strict=True)
+            ]
             self._processes: list[subprocess.Popen[bytes] | None] = [None] * count
             self.start_all()
             try:
@@ -63,6 +77,7 @@ class EtcdMembers:
         mine, peer = f"{self._scheme}://{self.members[index]}", self._peers[index]
         everyone = ",".join(f"m{number}={url}" for number, url in enumerate(self._peers))
         command = [
+            *self._hosts[index].words,
             *("etcd", "--name", f"m{index}", "--data-dir", str(home / "data"), "--log-level", "error"),
             *("--listen-client-urls", mine, "--advertise-client-urls", mine),
             *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
