@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pcli.cli.screen import Screen
+from p2pcli.errors import BadInput
 
 if TYPE_CHECKING:
     from p2pcli.cluster.folder import ClusterFolder
     from p2pcli.config import Config
     from p2pcli.rpc.credentials import Credentials
+
+
+class NothingToProve(BadInput):
+    """Neither the cluster's secret nor an owner's key is at hand."""
+
+    code = "nothing_to_prove"
 
 
 class Invocation:
@@ -51,9 +58,14 @@ class Invocation:
     def credentials(self) -> "Credentials":
         """What this run proves itself with: the key that was given, else the cluster's secret.
 
-        Raises ``BadKeyFile``, ``NoKeyFile``, ``ClusterNotRunning``.
+        Raises ``BadKeyFile``, ``NoKeyFile``, ``NothingToProve``, ``ClusterNotRunning``.
         """
         path, folder = self.config.key, self.folder
+        if path is None and self.config.cluster.ca and not folder.secret_path.exists():
+            raise NothingToProve(
+                f"this machine does not hold the secret of cluster {folder.name}, and no key was given",
+                hint="--key FILE acts as an owner; p2px node join makes a machine one of the cluster's",
+            )
         if path is None:
             return folder.credentials()
         from p2pcli.node.key_file import read_key

@@ -169,6 +169,12 @@ def _nobody(
     from p2pcli.cluster.report import State
 
     cluster, names = invocation.folder.name, node_names(report)
+    if report is None and (invocation.config.key is not None or invocation.config.cluster.ca):
+        why = "; ".join(error.message for error in failures) or "no address of it is known"
+        return NodeDown(
+            f"no node of cluster {cluster} can be reached from here: {why}",
+            hint="--config FILE, the cluster file that p2px cluster init wrote, says where it is",
+        )
     is_elsewhere = report is None and bool(registry_addresses(invocation, report))
     if not is_elsewhere and (not failures or all(isinstance(error, NotRunning) for error in failures)):
         with Control(invocation.folder):  # raises ClusterNotRunning when there is no supervisor either

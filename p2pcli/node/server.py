@@ -22,6 +22,7 @@ from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, Listener
 
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
+STRANGER_S = 1.0  # after which a caller without a proof loses its place when the node is full
 STACK_BYTES = 512 << 10  # per reader thread
 OWN_DESCRIPTORS = 40  # files, peers and registry of one market's node, and a few to turn callers away with
 
@@ -66,6 +67,7 @@ class Server:
         self._limit = min(connections, callers_that_fit())
         self._greeting = encode(Greeting(name, cluster, list(instruments), list(self._markets)))
         self._open: set[Connection] = set()
+        self._strangers: dict[Connection, float] = {}  # who has proved nothing yet, and since when
         self._owners: dict[Connection, Hello] = {}  # those who proved an owner's key
         self._revocation = threading.Event()
         for market in markets:
@@ -91,10 +93,14 @@ class Server:
                 sock.close()
                 continue
             with self._lock:
-                full = len(self._open) >= self._limit
-                if not full:
+                slow = self._slowest() if len(self._open) >= self._limit else None
+                has_room = len(self._open) < self._limit
+                if has_room:
                     self._open.add(connection)
-            if full:
+                    self._strangers[connection] = monotonic()
+            if slow is not None:
+                slow.close()
+            if not has_room:
                 self._turn_away(connection)
             else:
                 threading.Thread(target=self._serve, args=(connection,), name="reader", daemon=True).start()
@@ -107,6 +113,15 @@ class Server:
         with self._lock:
             for connection in self._open:
                 connection.close()
+
+    def _slowest(self) -> Connection | None:
+        """Take the place of whoever has not proved anything for long, so that such callers fill no node."""
+        connection, since = next(iter(self._strangers.items()), (None, 0.0))
+        if connection is None or monotonic() - since < STRANGER_S:
+            return None
+        del self._strangers[connection]
+        self._open.discard(connection)
+        return connection
 
     def _turn_away(self, connection: Connection) -> None:
         away = Away(BUSY, f"node {self._name} has {self._limit} connections, its limit")
@@ -121,9 +136,11 @@ class Server:
             hello = self.porter.greet(connection, self._greeting, self._check_key)
             if hello is None:
                 return
-            if hello.role == ROLE_OWNER:
-                with self._lock:
+            with self._lock:
+                self._strangers.pop(connection, None)
+                if hello.role == ROLE_OWNER:
                     self._owners[connection] = hello
+            if hello.role == ROLE_OWNER:
                 self._check_key(hello)  # again: it may have been revoked before it was listed
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
@@ -135,6 +152,7 @@ class Server:
         finally:
             with self._lock:
                 self._open.discard(connection)
+                self._strangers.pop(connection, None)
                 self._owners.pop(connection, None)
             connection.release()
 

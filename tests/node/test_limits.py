@@ -1,6 +1,7 @@
 """Limits, breakers and traces of whole nodes, as their clients and their logs see them."""
 
 import logging
+import socket
 
 import pytest
 
@@ -8,6 +9,7 @@ from p2pcli.clock import monotonic
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.events import Placed, Status
 from p2pcli.node.requests import Answer, Busy, Fault, NoSuchPeer
+from p2pcli.rpc.auth import TurnedAway
 
 MARKET = "BTC/USD"
 PLACE = Place(Side.SELL, 5, 100)
@@ -130,3 +132,28 @@ def test_a_slow_commit_and_a_slow_read_are_logged_with_their_timings(start_node,
     assert all(value >= 0 for value in (commit.append_ms, commit.apply_ms, commit.answer_ms))
     read = records(caplog, "slow read")[0]
     assert (read.what, read.owner, read.took_ms > 0) == ("ReadBook", "ann", True)
+
+
+def test_callers_that_prove_nothing_do_not_fill_a_node(start_node):
+    node = start_node(connections=4)
+    idle = [socket.create_connection(node.address, timeout=10) for _ in range(4)]
+    deadline = monotonic() + 20
+    while True:  # the first of them loses its place after a second
+        try:
+            with node.client() as client:
+                assert client.status().name == "client1"
+            break
+        except TurnedAway:
+            assert monotonic() < deadline, "callers without a proof keep everybody out"
+    for sock in idle:
+        sock.close()
+
+
+def test_callers_that_did_prove_who_they_are_keep_their_places(start_node):
+    node = start_node(connections=2)
+    with node.client() as one, node.client() as two:
+        began = monotonic()
+        while monotonic() - began < 1.5:
+            with pytest.raises(TurnedAway):
+                node.client()
+        assert one.status().name == two.status().name == "client1"
