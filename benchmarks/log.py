@@ -1,9 +1,10 @@
-"""How fast the SQLite log appends on this disk, alone and with several processes writing.
+"""How fast each log appends on this disk, alone and with several processes writing: SQLite and etcd.
 
-    python -m benchmarks.log [--json] [--seconds 2] [--repeat 3] [--folder DIR]
+    python -m benchmarks.log [--json] [--seconds 2] [--repeat 3] [--folder DIR] [--engine sqlite]
 
 Each number is the median of the repeats. The disk's own fdatasync is measured before every repeat, in the
 same folder, because no append can be faster than one of those. A command is 30 bytes, a batch 1 or 100.
+etcd is three members that are started for it in the same folder, where it is installed.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from p2pcli.log.entry import Batch
-from p2pcli.log.sqlite import SqliteLog
+from p2pcli.node.engine import open_log
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "oracles"))
+from etcd_members import MISSING, EtcdMembers
 
 COMMAND_BYTES = 30
 CASES = [(1, 1), (1, 100), (3, 1), (3, 100)]  # writers, commands in a batch
@@ -33,6 +37,7 @@ _SYNCS = 300
 class Measured(NamedTuple):
     """One case, over one repeat or as the median of several."""
 
+    engine: str
     writers: int
     commands: int  # in a batch
     appends_per_s: float  # all writers together
@@ -59,22 +64,23 @@ def fdatasync_ms(folder: Path) -> float:
 
 
 def append_for(
-    seconds: float, folder: Path, name: str, body_bytes: int, start: Barrier, result: Connection
+    seconds: float, url: str, name: str, body_bytes: int, start: Barrier, result: Connection
 ) -> None:
     """Append without pause and send the latencies: the body of a writer process."""
     body, number, latencies = b"x" * body_bytes, 0, []
-    with SqliteLog(folder) as log:
-        start.wait()
-        end = time.perf_counter() + seconds
-        while (begin := time.perf_counter()) < end:
-            number += 1
-            log.append(Batch(name, 1, number, body), timeout=10)
-            latencies.append(time.perf_counter() - begin)
+    log = open_log(url, "market", durable=True)
+    start.wait()
+    end = time.perf_counter() + seconds
+    while (begin := time.perf_counter()) < end:
+        number += 1
+        log.append(Batch(name, 1, number, body), timeout=10)
+        latencies.append(time.perf_counter() - begin)
+    log.close()
     result.send(latencies)
 
 
-def measure(base: Path, writers: int, commands: int, seconds: float) -> Measured:
-    """Run one case in a fresh folder."""
+def measure(base: Path, url: str, writers: int, commands: int, seconds: float) -> Measured:
+    """Run one case in a fresh folder: of ``base``, or of the etcd at ``url``."""
     sync_ms = fdatasync_ms(base)
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(dir=base) as folder:
@@ -82,7 +88,8 @@ def measure(base: Path, writers: int, commands: int, seconds: float) -> Measured
         results, processes = [], []
         for index in range(writers):
             ours, theirs = spawn.Pipe(duplex=False)
-            arguments = (seconds, Path(folder), f"writer{index}", commands * COMMAND_BYTES, start, theirs)
+            place = f"{url or 'sqlite://'}{folder}"
+            arguments = (seconds, place, f"writer{index}", commands * COMMAND_BYTES, start, theirs)
             process = spawn.Process(target=append_for, args=arguments)
             process.start()
             results.append(ours)
@@ -93,6 +100,7 @@ def measure(base: Path, writers: int, commands: int, seconds: float) -> Measured
     counts = [len(each) for each in latencies]
     merged = sorted(latency for each in latencies for latency in each)
     return Measured(
+        "etcd" if url else "sqlite",
         writers,
         commands,
         appends_per_s=len(merged) / seconds,
@@ -105,33 +113,48 @@ def measure(base: Path, writers: int, commands: int, seconds: float) -> Measured
 
 def median_of(repeats: Sequence[Measured]) -> Measured:
     """Return the median of every number by itself."""
-    return Measured(*(statistics.median(column) for column in zip(*repeats, strict=True)))
+    columns = zip(*(repeat[1:] for repeat in repeats), strict=True)
+    return Measured(repeats[0].engine, *(statistics.median(column) for column in columns))
 
 
-def main() -> None:
-    """Measure every case and print a table, or JSON lines."""
-    parser = argparse.ArgumentParser(description="Measure the SQLite log on this disk.")
-    parser.add_argument("--json", action="store_true", help="one JSON object per case instead of the table")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of appending per case and repeat")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the disk to measure")
-    options = parser.parse_args()
-    if not options.json:
-        print("writers  batch  appends/s  commands/s  p50 ms  p99 ms  fairness  fdatasync ms")
+def report(base: Path, url: str, seconds: float, repeat: int, as_json: bool) -> None:
+    """Measure every case of one engine and print it."""
     for writers, commands in CASES:
-        repeats = []
-        for _ in range(options.repeat):
-            repeats.append(measure(options.folder, writers, commands, options.seconds))
-        case = median_of(repeats)
-        if options.json:
+        case = median_of([measure(base, url, writers, commands, seconds) for _ in range(repeat)])
+        if as_json:
             print(json.dumps(case._asdict()))
         else:
             print(
-                f"{case.writers:7} {case.commands:6} {case.appends_per_s:10,.0f}"
+                f"{case.engine:6} {case.writers:7} {case.commands:6} {case.appends_per_s:10,.0f}"
                 f" {case.appends_per_s * case.commands:11,.0f} {case.p50_ms:7.2f} {case.p99_ms:7.2f}"
                 f" {case.fairness:9.3f} {case.fdatasync_ms:13.2f}"
             )
         sys.stdout.flush()
+
+
+def main() -> None:
+    """Measure every case and print a table, or JSON lines."""
+    parser = argparse.ArgumentParser(description="Measure the logs on this disk.")
+    parser.add_argument("--json", action="store_true", help="one JSON object per case instead of the table")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of appending per case and repeat")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="on the disk to measure")
+    parser.add_argument("--engine", choices=["sqlite", "etcd"], help="only this one")
+    options = parser.parse_args()
+    if not options.json:
+        print("engine writers  batch  appends/s  commands/s  p50 ms  p99 ms  fairness  fdatasync ms")
+    if options.engine != "etcd":
+        report(options.folder, "", options.seconds, options.repeat, options.json)
+    if options.engine == "sqlite":
+        return
+    if MISSING:
+        print(MISSING, file=sys.stderr)
+        return
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder) as folder,
+        EtcdMembers(Path(folder) / "etcd", 3) as members,
+    ):
+        report(options.folder, members.url, options.seconds, options.repeat, options.json)
 
 
 if __name__ == "__main__":
