@@ -21,7 +21,11 @@ from p2pcli.log.etcd_client import EtcdClient
 from p2pcli.log.etcd_messages import MESSAGES
 from p2pcli.log.etcd_place import parse
 
-MISSING = None if shutil.which("etcd") else "etcd is not installed (Debian: apt-get install etcd-server)"
+MISSING = (
+    None
+    if shutil.which("etcd") and shutil.which("etcdctl")
+    else "etcd is not installed (Debian: apt-get install etcd-server etcd-client)"
+)
 START_S = 20.0
 TRIES = 3
 
