@@ -1,10 +1,12 @@
 """Every trade to every Grenache service that announces the name: once, in order per market.
 
-One node of a cluster broadcasts at a time: the one that holds a lock file beside the shared log. When it
-ends, however it ends, the kernel frees the lock and another goes on at the cursors, which are kept in a
-file: per service and market, the last trade it took. A service that was down gets what it missed; one
-that appears for the first time begins with the next trade. A crash between a service's answer and the
-cursor's write repeats that one trade, and its ``trade_id`` says so.
+Each machine tells of the trades that its own nodes committed, so every trade has exactly one teller, and
+machines need not agree on one. On a machine one node broadcasts at a time: the one that holds a lock file
+in the cluster's folder. When it ends, however it ends, the kernel frees the lock and another goes on at the
+cursors, which are kept in a file: per service and market, the last trade it took. A service that was down
+gets what it missed; one that appears for the first time begins with the next trade. A crash between a
+service's answer and the cursor's write repeats that one trade, and its ``trade_id`` says so. Trades of
+different machines may overtake each other; those of one machine never do.
 """
 
 import fcntl
@@ -67,13 +69,16 @@ class Broadcast:
         registry: list[str],
         key: str,
         folder: Path,
+        nodes: Path,
         fail_max: int,
         reset_after: float,
     ) -> None:
+        """``folder`` holds lock and cursors; ``nodes`` has a folder for every node of this machine."""
         self._connect = connect
         self._registry = RegistryClient(registry)
         self._key = key
         self._folder = folder
+        self._nodes = nodes
         self._fail_max = fail_max
         self._reset_after = reset_after
         self._stopping = threading.Event()
@@ -140,8 +145,14 @@ class Broadcast:
         oldest = min(cursors.values())
         wait = 0.0 if len(set(cursors.values())) > 1 else WAIT_S / len(client.instruments)
         trades = client.trades(market, PAGE, after=oldest, wait=wait)
+        # Looked at after the trades: a node has its folder before it commits. "": written before history knew
+        # who committed it, when there was one machine only.
+        own = {"", *(path.name for path in self._nodes.iterdir() if path.is_dir())} if trades else set()
         stuck: set[str] = set()
         for trade in trades:
+            if trade.producer not in own:
+                self._pass_over(market, trade.trade, stuck)
+                continue
             document = trade_document(instrument, trade)
             for where, service in self._services.items():
                 if where in stuck or self._cursors[where][market] >= trade.trade:
@@ -151,8 +162,15 @@ class Broadcast:
                     self._save()
                 else:
                     stuck.add(where)
+        if trades:
+            self._save()
         if stuck:
             self._stopping.wait(WAIT_S)
+
+    def _pass_over(self, market: str, trade: int, stuck: set[str]) -> None:
+        """Move the cursors past a trade that another machine tells of, but for services that lag behind."""
+        for where in set(self._services) - stuck:
+            self._cursors[where][market] = max(trade, self._cursors[where][market])
 
     def _load(self) -> Cursors:
         try:

@@ -58,6 +58,7 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
                 plan.node.registry,
                 plan.trades_name,
                 Path(plan.shared_folder),
+                Path(plan.node.folder).parent,
                 plan.node.breaker_failures,
                 plan.node.breaker_reset_s,
             )

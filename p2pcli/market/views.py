@@ -67,6 +67,7 @@ class TradeView(msgspec.Struct, frozen=True, array_like=True):
     taker: int  # order id
     maker_owner: str
     taker_owner: str
+    producer: str = ""  # the node that committed it; "": not known
 
 
 class BookView(msgspec.Struct, frozen=True, array_like=True):

@@ -1,6 +1,6 @@
 """The file that history is kept in: its layout, and every question that is asked of it.
 
-    entries(sequence, time_ns, first_order, first_trade, body, outcomes)
+    entries(sequence, time_ns, first_order, first_trade, body, outcomes, producer)
     touches(order_id, sequence)
 
 ``first_order`` and ``first_trade`` are the numbers an entry starts at; ``body`` and ``outcomes`` are the
@@ -21,19 +21,20 @@ from p2pcli.market.events import Outcome
 from p2pcli.node.body import BadBody, decode_body
 from p2pcli.node.record import Record
 
-VERSION = 1
+VERSION = 2  # 1 had no producer: TO_2 makes one of the other
 PAGE = 256  # entries read at once
 SCAN_LIMIT = 100_000  # entries looked through for closed orders
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
     first_order INTEGER NOT NULL, first_trade INTEGER NOT NULL,
-    body BLOB NOT NULL, outcomes BLOB NOT NULL);
+    body BLOB NOT NULL, outcomes BLOB NOT NULL, producer TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS entries_by_order ON entries (first_order);
 CREATE INDEX IF NOT EXISTS entries_by_trade ON entries (first_trade);
 CREATE TABLE IF NOT EXISTS touches (
     order_id INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (order_id, sequence)) WITHOUT ROWID;
 """
+TO_2 = "ALTER TABLE entries ADD COLUMN producer TEXT NOT NULL DEFAULT ''"
 
 decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
 
@@ -132,8 +133,8 @@ class Archive:
         rows = self._rows(statement, *values)
         try:
             return [
-                Record(sequence, time_ns, decode_body(body).groups, decode_outcomes(outcomes))
-                for sequence, time_ns, _, _, body, outcomes in rows
+                Record(sequence, time_ns, decode_body(body).groups, decode_outcomes(outcomes), producer)
+                for sequence, time_ns, _, _, body, outcomes, producer in rows
             ]
         except (msgspec.MsgspecError, BadBody) as error:
             raise HistoryBroken(f"{self.path} is damaged: {error}") from error

@@ -155,7 +155,11 @@ class MarketFiles:
         for entry in self._entries(machine.sequence):
             applied = machine.apply(entry)
             yield Record(
-                applied.sequence, applied.time_ns, decode_body(entry.batch.body).groups, applied.outcomes
+                applied.sequence,
+                applied.time_ns,
+                decode_body(entry.batch.body).groups,
+                applied.outcomes,
+                applied.producer,
             )
 
     def _entries(self, after: int, through: int | None = None) -> Iterator[Entry]:

@@ -18,7 +18,7 @@ import msgspec
 from p2pcli.clock import monotonic
 from p2pcli.market.commands import Side
 from p2pcli.market.views import OrderView, TradeView
-from p2pcli.node.archive import SCHEMA, VERSION, Archive, HistoryBroken, decode_outcomes
+from p2pcli.node.archive import SCHEMA, TO_2, VERSION, Archive, HistoryBroken, decode_outcomes
 from p2pcli.node.body import decode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
@@ -41,11 +41,16 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     first_trade: int
     body: bytes
     outcomes: bytes
+    producer: str
     touched: list[int]  # ascending, which is the order of the table's own: 0.35 us a row instead of 0.57
 
     def record(self) -> Record:
         return Record(
-            self.sequence, self.time_ns, decode_body(self.body).groups, decode_outcomes(self.outcomes)
+            self.sequence,
+            self.time_ns,
+            decode_body(self.body).groups,
+            decode_outcomes(self.outcomes),
+            self.producer,
         )
 
 
@@ -65,9 +70,11 @@ class History:
             self._writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=NORMAL")  # derived: the log can fill a lost tail again
+            (layout,) = self._writer.execute("PRAGMA user_version").fetchone()
             self._writer.executescript(SCHEMA)
-            if self._writer.execute("PRAGMA user_version").fetchone() == (0,):
-                self._writer.execute(f"PRAGMA user_version={VERSION}")
+            if layout < VERSION:
+                change = f"{TO_2};" if layout == 1 else ""
+                self._writer.executescript(f"BEGIN; {change} PRAGMA user_version={VERSION}; COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise HistoryBroken(f"cannot open {path}: {error}") from error
         self._archive = Archive(path)
@@ -94,6 +101,7 @@ class History:
             applied.first_trade,
             body,
             applied.encoded,
+            applied.producer,
             sorted(touched(applied.outcomes)),
         )
         with self._changed:
@@ -226,8 +234,8 @@ class History:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             self._writer.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
-                [msgspec.structs.astuple(row)[:6] for row in rows],
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [msgspec.structs.astuple(row)[:7] for row in rows],
             )
             self._writer.executemany(
                 "INSERT OR IGNORE INTO touches SELECT value, ? FROM json_each(?)",

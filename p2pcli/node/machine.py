@@ -59,6 +59,7 @@ class Applied(msgspec.Struct, frozen=True):
     encoded: bytes  # MessagePack of outcomes: what the digest hashed, and what history keeps
     first_order: int  # the id the first place of this entry got, or the next one would get
     first_trade: int  # ... and the number of the first trade
+    producer: str  # the node that committed it
 
 
 class Machine:
@@ -104,7 +105,16 @@ class Machine:
         self.digest = hashed.digest()
         self.sequence = entry.sequence
         self.chain = chain
-        return Applied(entry.sequence, self.time_ns, admission, outcomes, encoded, first_order, first_trade)
+        return Applied(
+            entry.sequence,
+            self.time_ns,
+            admission,
+            outcomes,
+            encoded,
+            first_order,
+            first_trade,
+            batch.producer,
+        )
 
     # -- reads ------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
     groups: list[Group]
     outcomes: list[list[Outcome]]  # empty when the entry was a repeat
+    producer: str = ""  # the node that committed it; "": written before this was kept
 
     def answers(self) -> Iterator[tuple[str, Command, Outcome]]:
         """Yield owner, command and outcome, in the order applied."""
@@ -115,6 +116,7 @@ def trades(record: Record, taker_side: dict[int, Side]) -> list[TradeView]:
                     outcome.order,
                     fill.maker_owner,
                     owner,
+                    record.producer,
                 )
             )
     return views

@@ -56,18 +56,19 @@ def start_node(tmp_path: Path, registry: str) -> Iterator[Callable[[str], Runnin
     secret.chmod(0o600)
     started: list[Running] = []
 
-    def start(name: str) -> Running:
+    def start(name: str, machine: str = "") -> Running:
+        home = tmp_path / machine if machine else tmp_path
         node = NodePlan(
             "test",
             name,
-            str(tmp_path / name),
+            str(home / name),
             f"sqlite://{tmp_path}/log",
             [BTC],
             str(secret),
             [registry],
             durable=False,
         )
-        started.append(Running(run, GatewayPlan(node, str(tmp_path / "shared"))))
+        started.append(Running(run, GatewayPlan(node, str(home / "shared"))))
         return started[-1]
 
     yield start

@@ -7,9 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from p2pcli.grenache.client import GrenacheError
+from p2pcli.market.commands import Place, Side
+from p2pcli.node.client import ExchangeClient
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.credentials import Credentials
 
 from .conftest import wait_until
+
+CREDENTIALS = Credentials(bytes.fromhex("ab" * 32))
 
 EXCHANGE = "p2px:exchange"
 
@@ -126,5 +131,39 @@ def test_every_trade_reaches_a_service_once_in_order_also_after_it_was_down(
         service.is_down = False
         wait_until(lambda: len(service.trades) == 8)
         assert [entry["trade_id"] for entry in service.trades] == [str(n) for n in range(1, 9)]
+    finally:
+        service.close()
+
+
+def test_each_machine_tells_of_the_trades_its_own_nodes_committed(start_node, registry, tmp_path):
+    service = TradeService()
+    try:
+        with RegistryClient([registry]) as announcer:
+            announcer.announce("p2px:trades", service.port)
+        nodes = {
+            name: start_node(name, machine) for name, machine in (("client1", "here"), ("client2", "there"))
+        }
+        for machine in ("here", "there"):
+            cursors = tmp_path / machine / "shared" / "broadcast.json"
+            wait_until(lambda: cursors.exists() and str(service.port) in cursors.read_text())  # noqa: B023
+        clients = []
+        for name in ("client1", "client2", "client1", "client2", "client2"):
+            host, _, port = nodes[name].addresses["rpc"].rpartition(":")
+            clients.append(ExchangeClient(host, int(port), CREDENTIALS))
+        for client in clients:
+            for side in (Side.SELL, Side.BUY):
+                client.submit("BTC/USD", [Place(side, 1, 700)])
+            client.close()
+        wait_until(lambda: len(service.trades) >= 5)
+        nodes["client2"].stop()
+        nodes["client2"] = start_node("client2", "there")  # and goes on where it was
+        host, _, port = nodes["client2"].addresses["rpc"].rpartition(":")
+        with ExchangeClient(host, int(port), CREDENTIALS) as client:
+            for side in (Side.SELL, Side.BUY):
+                client.submit("BTC/USD", [Place(side, 1, 700)])
+        wait_until(lambda: len(service.trades) >= 6)
+        assert sorted(int(entry["trade_id"]) for entry in service.trades) == [1, 2, 3, 4, 5, 6], "each once"
+        here = [int(entry["trade_id"]) for entry in service.trades if int(entry["trade_id"]) in (1, 3)]
+        assert here == [1, 3], "in order from each machine"
     finally:
         service.close()
