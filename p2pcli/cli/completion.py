@@ -14,7 +14,7 @@ INSTALL = {
 
 
 @click.command("completion", cls=Verb, examples=tuple(INSTALL.values()))
-@click.argument("shell", type=click.Choice(list(INSTALL)))
+@click.argument("shell", metavar="SHELL", type=click.Choice(list(INSTALL)))
 @click.pass_obj
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the completion script for SHELL."""

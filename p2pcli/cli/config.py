@@ -7,6 +7,8 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.render.table import Cell, Column, Table
 from p2pcli.cli.verbs import Group
+from p2pcli.cli.words import did_you_mean
+from p2pcli.config import UnknownSetting
 
 config = Group("config", help="Show every setting and where it comes from.")
 
@@ -24,6 +26,12 @@ def show(invocation: Invocation, prefix: str, changed: bool) -> None:
         for row in invocation.config.found
         if row.key.startswith(prefix) and not (changed and row.origin == "default")
     ]
+    known = [row.key for row in invocation.config.found]
+    if not any(key.startswith(prefix) for key in known):
+        raise UnknownSetting(
+            f"no setting begins with {prefix[:60]!a}",
+            hint=did_you_mean(prefix, known, "p2px config show ") or "p2px config show lists every setting",
+        )
     screen = invocation.screen
     if screen.is_text:
         screen.table(
@@ -32,7 +40,7 @@ def show(invocation: Invocation, prefix: str, changed: bool) -> None:
                 rows=[
                     (r.key, r.text, Cell(r.origin, "dim" if r.origin == "default" else "own")) for r in rows
                 ],
-                empty=f"no setting begins with {prefix!a}" if prefix else "every setting has its default",
+                empty="every setting has its default",
             )
         )
     else:

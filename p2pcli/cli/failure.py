@@ -1,5 +1,6 @@
 """Every failure in the one shape people and programs read: what is wrong, and what to type next."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from p2pcli.cli.render.ink import Paint, plain
 from p2pcli.errors import BadInput, P2pxError
 
 OUTPUTS = ("text", "json", "jsonl")
+
+_EXTRA = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.DOTALL)
 
 
 class Usage(BadInput):
@@ -46,10 +49,11 @@ def usage_of(mistake: click.ClickException) -> P2pxError:
             message = f"option {'/'.join(option.opts)} is missing"
         case click.BadOptionUsage(option_name=name) if "requires" in message:
             message = f"option {name} needs a value"
-        case click.BadParameter(param=click.Option() as option):
-            message = f"option {'/'.join(option.opts)}: {_sentence(mistake.message)}"
-        case click.BadParameter(param=click.Argument() as argument):
-            message = f"{argument.make_metavar(ctx) if ctx else argument.name}: {_sentence(mistake.message)}"
+        case click.BadParameter(param=click.Parameter() as parameter):
+            message = f"{_name(parameter, ctx)}: {_expected(parameter, mistake.message)}"
+            hint = _near(parameter, mistake.message) or hint
+        case click.UsageError() if found := _EXTRA.match(message):
+            message = f"{ctx.command_path if ctx else 'p2px'} takes no more arguments, found {found[1]!a}"
         case click.FileError():
             return BadInput(_sentence(message))
         case _:
@@ -84,7 +88,7 @@ def failure_document(error: P2pxError) -> dict[str, Any]:
 
 def wanted_output(argv: Sequence[str], otherwise: str) -> str:
     """Return the output that a command line asks for, also when Click could not make sense of it."""
-    wanted = otherwise
+    wanted = otherwise if otherwise in OUTPUTS else "text"
     for place, word in enumerate(argv):
         if word == "--":
             break
@@ -99,6 +103,38 @@ def wanted_output(argv: Sequence[str], otherwise: str) -> str:
             continue
         wanted = value if value in OUTPUTS else wanted
     return wanted
+
+
+def _name(parameter: click.Parameter, ctx: click.Context | None) -> str:
+    if isinstance(parameter, click.Option):
+        return f"option {'/'.join(parameter.opts)}"
+    return str(parameter.make_metavar(ctx) if ctx else parameter.name).strip("[].")
+
+
+def _expected(parameter: click.Parameter, message: str) -> str:
+    """Return Click's words about a value; about a number those that settings use."""
+    kind = parameter.type
+    if not isinstance(kind, click.types.IntParamType):
+        return _sentence(message)
+    low, high = (kind.min, kind.max) if isinstance(kind, click.IntRange) else (None, None)
+    if low is not None and high is not None:
+        limits = f" from {low} to {high}"
+    else:
+        limits = f" of at least {low}" if low is not None else ""
+    return f"expected a whole number{limits}, found {_found(message)!a}"
+
+
+def _near(parameter: click.Parameter, message: str) -> str | None:
+    if not isinstance(parameter.type, click.Choice):
+        return None
+    from p2pcli.cli.words import did_you_mean  # only a mistake pays for it
+
+    return did_you_mean(_found(message), [str(choice) for choice in parameter.type.choices])
+
+
+def _found(message: str) -> str:
+    """Return the value that a message of Click begins with."""
+    return message.partition(" is not ")[0].strip("'\"")
 
 
 def _example(ctx: click.Context | None) -> str | None:

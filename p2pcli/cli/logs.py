@@ -14,6 +14,7 @@ from p2pcli.cli.render.order_life import order_life
 from p2pcli.cli.render.records import NAME_STYLES, Wanted, record_line
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import order_named
+from p2pcli.cluster.folder import not_running
 from p2pcli.cluster.logs import all_lines, follow, last_lines, log_files
 from p2pcli.errors import BadInput
 from p2pcli.market.instrument import parse_order_name
@@ -70,6 +71,8 @@ def logs(
         _check_request(request)
     about = [wanted for wanted in (order, request) if wanted is not None]
     paths = log_files(invocation.folder, tuple(names))
+    if not any(path.exists() for path in paths.values()) and invocation.folder.plan() is None:
+        raise not_running(invocation.folder.name)
     shown = _Shown(invocation, sorted(paths), Wanted(level, order, request))
     if about:
         old = [

@@ -1,15 +1,17 @@
 """Options that several commands share, and how the shell completes their values."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pcli.errors import P2pxError
+from p2pcli.errors import BadInput, P2pxError
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
 
+LONGEST_S = 7 * 24 * 3600
 OPEN_ORDERS_OFFERED = 200  # more would not help anybody who types
 
 
@@ -52,14 +54,27 @@ def _open_orders(invocation: "Invocation") -> list[str]:
         ]
 
 
-def as_seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
-    """Return a length of time such as 500ms, 30s or 2m in seconds: a callback for options."""
-    from p2pcli.config.values import duration
+def as_seconds(_: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """Return a length of time such as 500ms, 30s or 2m in seconds: a callback for options.
+
+    Raises ``BadInput``, also beyond ``LONGEST_S``: no wait of the system's is much longer.
+    """
+    from p2pcli.config.values import duration, shown
 
     if text is None:
         return None
     is_plain = text.replace(".", "", 1).isdecimal() and text.isascii()
-    return duration(f"{text}s" if is_plain else text)
+    try:
+        seconds = duration(f"{text}s" if is_plain else text)
+    except BadInput:
+        seconds = math.inf
+    if seconds > LONGEST_S:
+        raise BadInput(
+            f"option {'/'.join(option.opts)}: expected a duration like 500ms, 30s or 2m of at most"
+            f" {LONGEST_S // 3600}h, found {shown(text)}",
+            hint="a number alone is seconds",
+        )
+    return seconds
 
 
 complete_nodes = _completer(_node_names)

@@ -186,7 +186,9 @@ def _json_fields(line: str) -> Fields | BadInput:
         fields = {name: _text(name, bytes(value)) for name, value in raw.items()}
     except BadLine as error:
         return error
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except RecursionError:
+        return BadLine("not a JSON object: nested too deep")
+    except msgspec.MsgspecError as error:
         return BadLine(f"not a JSON object: {error}")
     unknown = next((name for name in fields if name not in FIELDS), None)
     if unknown is not None:

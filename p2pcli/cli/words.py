@@ -48,7 +48,8 @@ def check_client_id(client_order_id: str) -> str:
         )
     if not 1 <= len(client_order_id) <= MAX_ID_LENGTH:
         raise BadOrder(
-            f"a client order id has 1 to {MAX_ID_LENGTH} characters, this one has {len(client_order_id)}"
+            f"a client order id has 1 to {MAX_ID_LENGTH} characters, this one has {len(client_order_id)}",
+            hint="leave --client-id out, and one is made",
         )
     return client_order_id
 
@@ -122,7 +123,9 @@ def order_named(instruments: Mapping[str, Instrument], text: str) -> tuple[Instr
         if instrument.number == number:
             return instrument, order
     numbers = ", ".join(f"{i.number} ({i.symbol})" for i in instruments.values())
-    raise NoSuchMarket(f"order {text} belongs to market number {number}; this cluster has {numbers}")
+    raise NoSuchMarket(
+        f"order {text} belongs to market number {number}; this cluster has {numbers}", hint="p2px market ls"
+    )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ kill -9, and no later process inherits it by having the same number.
 import fcntl
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from p2pcli.errors import BadInput, Conflict, NotRunning
 from p2pcli.rpc.credentials import Credentials
 
 MAX_FILE = 4 << 20  # bytes of a plan or state file; 999 markets need 0.2 MiB
+_SECRET_BYTES = 16  # at least; as node.process
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _OURS = (
     "data",
@@ -139,11 +141,26 @@ class ClusterFolder:
     def secret(self) -> bytes:
         """Return what nodes and operator know. Raises ``ClusterNotRunning`` when there is none."""
         try:
-            return bytes.fromhex(self.secret_path.read_text(encoding="ascii"))
+            with self.secret_path.open("rb") as file:
+                mode, data = os.fstat(file.fileno()).st_mode, file.read(4096)
         except FileNotFoundError:
             raise not_running(self.name) from None
-        except (OSError, ValueError) as error:
-            raise FolderUnusable(f"cannot read the secret {self.secret_path}: {error}") from error
+        except OSError as error:
+            raise FolderUnusable(f"cannot read the secret {self.secret_path}: {error.strerror}") from error
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise FolderUnusable(
+                f"the secret {self.secret_path} can be read by others", hint=f"chmod 600 {self.secret_path}"
+            )
+        try:
+            secret = bytes.fromhex(data.decode("ascii"))
+        except ValueError:
+            secret = b""
+        if len(secret) < _SECRET_BYTES:
+            raise FolderUnusable(
+                f"the secret {self.secret_path} is damaged: expected at least {2 * _SECRET_BYTES} hex digits",
+                hint="bring it back from another machine of the cluster, or from a backup",
+            )
+        return secret
 
     def credentials(self) -> Credentials:
         """Return what the cluster's operator proves itself with. Raises ``ClusterNotRunning``."""

@@ -33,7 +33,7 @@ def parse(data: bytes, name: str, prefix: str) -> dict[str, Text]:
         blank = len(original.string) - len(original.string.lstrip())
         line = original.line + original.string.count("\n", 0, blank)
         if binding.error:
-            raise BadConfigFile(f"{name} line {line}: expected NAME=value, found {_start(original.string)}")
+            raise _bad_line(f"{name} line {line}", original.string.strip())
         if binding.key is None or not binding.key.startswith(prefix):
             continue
         if binding.value is None:
@@ -50,7 +50,12 @@ def parse(data: bytes, name: str, prefix: str) -> dict[str, Text]:
     return texts
 
 
-def _start(statement: str) -> str:
-    first = statement.strip().partition("\n")[0]
+def _bad_line(where: str, statement: str) -> BadConfigFile:
     # The name only: what follows the sign may be somebody's password.
-    return ascii(first.partition("=")[0][:40])
+    start, sign, value = statement.partition("\n")[0].partition("=")
+    if sign and value.strip()[:1] in ("'", '"'):
+        return BadConfigFile(
+            f"{where}: the quotes of {start.strip()[:40]!a} do not go around the whole value",
+            hint="write it like NAME='some value'",
+        )
+    return BadConfigFile(f"{where}: expected NAME=value, found {start[:40]!a}")

@@ -150,6 +150,8 @@ def _env_file(folder: Path, user_home: Path) -> Layer | None:
         return None
     from p2pcli.config import env_file
 
+    if path.stat().st_mode & stat.S_IWOTH:  # another user of this machine could say where the log is
+        raise BadConfigFile(f"{path} may be written by everybody", hint=f"chmod o-w {path}")
     texts = env_file.parse(data, str(path), ENVIRONMENT_PREFIX)
     return Layer(str(path), _from_variables(texts, str(path)), folder, user_home)
 

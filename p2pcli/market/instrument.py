@@ -150,7 +150,7 @@ def parse_order_name(text: str) -> tuple[int, int]:
     """Return (market number, order id) of an id as people write it. Raises ``BadOrderId``."""
     match = _ORDER_NAME.fullmatch(text)
     if not match:
-        raise BadOrderId(f"order id {_shown(text)} is not a number like 1042 or 2-1042")
+        raise BadOrderId(f"order id {_shown(text)} is not a number like 1042 or 2-1042", hint="p2px order ls")
     return int(match[1] or 1), int(match[2])
 
 

@@ -19,7 +19,8 @@ def test_only_what_was_changed(nowhere):
 
 def test_a_prefix_that_nothing_has_is_said(nowhere):
     said = nowhere("config", "show", "nonsense")
-    assert (said.out, said.err) == ("", "no setting begins with 'nonsense'\n")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("error: no setting begins with 'nonsense'\nhint: ")
 
 
 def test_path_prints_the_files_that_were_read(nowhere):

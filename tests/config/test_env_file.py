@@ -23,8 +23,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
 
 BAD = [
     (b"P2PX_A=1\nno sign here at all\n", ".env line 2: expected NAME=value, found 'no sign here at all'"),
-    (b"\n\nP2PX_A='open\n", ".env line 3: expected NAME=value, found 'P2PX_A'"),
-    (b"OTHER='open\n", ".env line 1: expected NAME=value, found 'OTHER'"),
+    (b"\n\nP2PX_A='open\n", ".env line 3: the quotes of 'P2PX_A' do not go around the whole value"),
+    (b"OTHER='open\n", ".env line 1: the quotes of 'OTHER' do not go around the whole value"),
     (b"P2PX_A\n", ".env line 1: P2PX_A has no value"),
     (b"P2PX_A=1\nP2PX_A=2\n", ".env line 2: P2PX_A is there twice, first on line 1"),
     (b"P2PX_A=${HOME}/x\n", ".env line 1: P2PX_A uses ${...}, which p2px does not expand"),

@@ -59,12 +59,13 @@ class Tally:
     def words(self, now: float) -> str:
         """Return the summary: ``20000 lines in 1.1 s: 19990 accepted, 10 refused``."""
         counts = ", ".join(f"{count} {word}" for word, count in sorted(self._counts.items()))
-        return f"{self.lines} lines in {now - self._began:.1f} s: {counts}"
+        return f"{self.lines} line{'' if self.lines == 1 else 's'} in {now - self._began:.1f} s: {counts}"
 
 
 def unanswered(line: int, word: str, error: P2pxError) -> Result:
     """Return the result of a line that got no answer."""
-    return Result(line, word, error.message, error=error)
+    hint = f"; {error.hint}" if error.hint and word == "error" else ""
+    return Result(line, word, error.message + hint, error=error)
 
 
 def refused_or_answered(item: FileCommand, outcome: Outcome, sequence: int, owner: str) -> Result:
