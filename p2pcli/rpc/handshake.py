@@ -50,8 +50,8 @@ def welcome(
     ``P2pxError`` after telling the caller why (a wrong secret is not explained further).
     """
     deadline = monotonic() + HANDSHAKE_S
+    _enter(connection, context, deadline)
     try:
-        _enter(connection, context, deadline)
         hello = _decoded(_hello, connection.receive_one(deadline))
         if isinstance(hello, auth.AskAuthority):
             connection.send(framed(_encoder.encode(auth.Authority(credentials.ca))))
@@ -67,10 +67,7 @@ def welcome(
         admit(hello)
     except P2pxError as error:
         if not isinstance(error, (ConnectionLost, NoAnswer)):
-            try:
-                connection.send(framed(_encoder.encode(auth.Away(error.code, error.message))))
-            except ConnectionLost:
-                pass
+            _send_away(connection, error)
         raise
     connection.send(framed(_encoder.encode(auth.Welcome(msgspec.Raw(greeting)))))
     connection.session = auth.session_name(hello)
@@ -88,9 +85,18 @@ def _enter(connection: Connection, context: "SSLContext | None", deadline: float
             connection.begin_tls(Tls(context, connection.address, None), deadline)
         return
     connection.skip(deadline)  # unread bytes would make the kernel drop what we say next
-    raise auth.OtherTls(
+    error = auth.OtherTls(
         "this node speaks plain TCP and no TLS" if speaks_tls else "this node speaks TLS and nothing else"
     )
+    _send_away(connection, error)
+    raise error
+
+
+def _send_away(connection: Connection, error: P2pxError) -> None:
+    try:
+        connection.send(framed(_encoder.encode(auth.Away(error.code, error.message))))
+    except ConnectionLost:
+        pass
 
 
 def dial(
