@@ -243,8 +243,9 @@ def test_the_retry_of_a_revoked_key_does_not_trade(node):
         assert len(operator.orders(MARKET, "ann")) == 1
 
 
-def test_what_a_peer_forwards_for_a_revoked_key_is_not_carried_out(node):
-    """The node that was asked may not know yet; the log does."""
+def test_what_a_peer_forwards_for_a_revoked_key_is_carried_out_nowhere(node, start_node):
+    """The node that was asked may not know yet; the log does, and every node reads the same there."""
+    other = start_node("client2")
     revoke(node)
     peer = dial(*node.address, CREDENTIALS, role=ROLE_PEER, caller="client2", timeout=20)[0]
     forward = Forward("ann", 1, True, KEY, msgspec.Raw(encode(Submit(7, 1, [BUY]))))
@@ -252,6 +253,10 @@ def test_what_a_peer_forwards_for_a_revoked_key_is_not_carried_out(node):
     answers = decode_reply(peer.receive_some(monotonic() + 20)[0])
     assert answers.outcomes == [Refused(Reason.KEY_REFUSED)]
     peer.release()
+    with node.client() as one, other.client() as two:
+        sequence = one.state_digest(MARKET)[0]
+        assert one.state_digest(MARKET) == two.state_digest(MARKET, at_least=sequence)
+        assert two.orders(MARKET) == []
 
 
 def test_keys_are_good_again_after_a_restart(start_node, tmp_path):

@@ -9,6 +9,7 @@ from p2pcli.clock import monotonic
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.events import Placed, Status
 from p2pcli.node.requests import Answer, Busy, Fault, NoSuchPeer
+from p2pcli.rpc import handshake
 from p2pcli.rpc.auth import TurnedAway
 
 MARKET = "BTC/USD"
@@ -134,7 +135,8 @@ def test_a_slow_commit_and_a_slow_read_are_logged_with_their_timings(start_node,
     assert (read.what, read.owner, read.took_ms > 0) == ("ReadBook", "ann", True)
 
 
-def test_callers_that_prove_nothing_do_not_fill_a_node(start_node):
+def test_callers_that_prove_nothing_do_not_fill_a_node(start_node, monkeypatch):
+    monkeypatch.setattr(handshake, "HANDSHAKE_S", 60.0)  # so that it is not that which ends them
     node = start_node(connections=4)
     idle = [socket.create_connection(node.address, timeout=10) for _ in range(4)]
     deadline = monotonic() + 20
