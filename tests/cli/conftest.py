@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import gettempdir
@@ -109,6 +109,15 @@ class Shell:
             host, _, port = report.child(node).addresses["rpc"].rpartition(":")
             self._clients[node] = ExchangeClient(host, int(port), self.folder.credentials())
         return self._clients[node]
+
+    def cancel_all(self, market: str, owners: Iterable[str]) -> None:
+        """Cancel what owners have who are no nodes, such as the orders that a benchmark leaves at rest."""
+        report = self.folder.report()
+        assert report is not None
+        host, _, port = report.child("client1").addresses["rpc"].rpartition(":")
+        for owner in owners:
+            with ExchangeClient(host, int(port), self.folder.credentials(), owner=owner) as client:
+                client.submit(market, [CancelAll()])
 
     def place(self, text: str, side: Side = Side.BUY, node: str = "client1", market: str = "BTC/USD") -> str:
         """Place an order without a run of the program, and return its id as people write it."""
@@ -210,4 +219,6 @@ def p2px(running: Shell) -> Shell:
         client = running.client(node)
         for symbol in client.instruments:
             client.submit(symbol, [Resume(), CancelAll()])
+            if others := {order.owner for order in client.orders(symbol)} - set(NODES):
+                running.cancel_all(symbol, others)
     return running
