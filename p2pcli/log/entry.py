@@ -117,6 +117,11 @@ class Log(Protocol):
     elsewhere may raise ``Unavailable`` from any method but ``passed`` and ``close``; it goes on.
     """
 
+    @property
+    def poll_s(self) -> float:
+        """Return how many seconds apart asking ``last`` costs next to nothing."""
+        ...
+
     def append(self, batch: Batch, timeout: float) -> int:
         """Make the batch durable and return its sequence; a batch that is already in keeps its sequence.
 

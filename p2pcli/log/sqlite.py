@@ -106,6 +106,11 @@ class SqliteLog:
                 hint="check that the folder and its disk are there and writable",
             ) from error
 
+    @property
+    def poll_s(self) -> float:
+        """Return how often a tailer that heard no bell looks."""
+        return self._poll_s
+
     def append(self, batch: Batch, timeout: float) -> int:
         """Make the batch durable and return its sequence: one fsync, besides the wait for other writers."""
         check_batch(batch)

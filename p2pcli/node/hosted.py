@@ -25,7 +25,6 @@ from p2pcli.node.requests import Busy, NotServing
 from p2pcli.node.snapshots import NoSnapshot, Snapshots
 from p2pcli.node.state import BadSnapshot, OtherStateVersion
 
-POLL_S = 0.05  # how soon a peer's missed push is noticed
 JOIN_S = 10.0
 DRAIN_S = 6.0  # longest wait for answers of a node that stops: an append and a little
 MAX_ASIDE = 9  # states that differed at one sequence and are kept
@@ -215,7 +214,7 @@ class HostedMarket:
         While pushes come, however late, they are what this node would read.
         """
         seen, out_of_reach = -1, False
-        while not self._stopping.wait(POLL_S):
+        while not self._stopping.wait(self._log.poll_s):
             self.replica.check()  # a push may have brought what this node must stop for
             try:
                 if self.replica.sequence < self._log_last and self.replica.sequence == seen:

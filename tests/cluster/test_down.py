@@ -6,7 +6,7 @@ import signal
 import msgspec
 import pytest
 
-from p2pcli.cluster.down import down
+from p2pcli.cluster.down import LogNotDeleted, down
 from p2pcli.cluster.folder import FolderLock
 from p2pcli.cluster.report import ClusterState
 
@@ -88,3 +88,22 @@ def test_down_after_a_killed_supervisor_waits_for_the_children(trial, eventually
     lock = FolderLock(trial.folder.lock_path)
     assert lock.take()
     lock.release()
+
+
+def test_wiping_deletes_the_log_on_etcd_too_and_nothing_while_etcd_is_silent(trial, etcd_url) -> None:
+    from p2pcli.cluster.briefing import log_url
+    from p2pcli.node.engine import open_log
+
+    trial.plan = msgspec.structs.replace(trial.plan, log_url="etcd://127.0.0.1:1/trial", log_identity="one")
+    trial.up()
+    with pytest.raises(LogNotDeleted, match=r"stopped but not deleted.*no member answered"):
+        down(trial.folder, wipe=True)
+    assert trial.folder.path.exists()
+    there = msgspec.structs.replace(trial.plan, log_url=f"{etcd_url}/trial")
+    trial.folder.keep_plan(there)
+    log = open_log(log_url(there, trial.folder), "BTC-USD", True)
+    log.close()
+    down(trial.folder, wipe=True)
+    assert not trial.folder.path.exists()
+    another = msgspec.structs.replace(there, log_identity="two")  # would be refused, were anything left
+    open_log(log_url(another, trial.folder), "BTC-USD", True).close()

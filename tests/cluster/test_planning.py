@@ -129,3 +129,17 @@ def test_limits_and_metrics_follow_the_settings_of_each_up(configured) -> None:
     )
     plan = plan_cluster(chosen, former)
     assert (plan.requests_per_minute, plan.performance_threshold_s, plan.metrics_port) == (600, 0.0, 9100)
+
+
+def test_a_log_on_etcd_and_what_opens_its_door_come_from_the_settings(configured, tmp_path) -> None:
+    settings = configured(log__url="etcd://a:1,b:2", log__user="p2px", log__password_file="word")
+    plan = plan_cluster(settings)
+    assert (plan.engine, plan.log_access.user) == ("etcd", "p2px")
+    assert plan.log_access.password_file.endswith("/word")
+    made = msgspec.structs.replace(plan, log_identity="c0ffee")
+    assert plan_cluster(settings, made).log_identity == "c0ffee"
+
+
+def test_an_ephemeral_cluster_has_no_log_elsewhere(configured) -> None:
+    with pytest.raises(PlanConflict, match="keeps its log in its folder"):
+        plan_cluster(configured(log__url="etcd://a:1"), ephemeral=True)
