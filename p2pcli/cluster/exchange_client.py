@@ -16,8 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from p2pcli.cluster.folder import ClusterFolder, not_running
+from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.results import Book, Order, Trade, book_of, order_of, trade_of
+from p2pcli.cluster.whereabouts import Address, addresses, is_announced, node_names
 from p2pcli.config import load
 from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Side, TimeInForce
@@ -32,7 +33,6 @@ from p2pcli.node.roaming import RoamingClient, with_id
 from p2pcli.rpc.credentials import Credentials
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
-Address = tuple[str, int]
 
 _Shape = TypeVar("_Shape")
 _TIFS = {tif.name.lower(): tif for tif in TimeInForce}
@@ -73,8 +73,8 @@ class ExchangeClient:
         key: Path | str | None = None,
     ) -> None:
         self._folder, self._credentials = _place(cluster, home, key)
-        names = self._names()
-        if node is not None and node not in names:
+        names = node_names(self._folder, self._credentials)
+        if node is not None and node not in names and not is_announced(self._folder, node):
             raise NoSuchNode(
                 f"cluster {self._folder.name} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
             )
@@ -262,19 +262,9 @@ class ExchangeClient:
             self._reader.close()
             self._reader = None
 
-    def _names(self) -> list[str]:
-        report = self._folder.report()
-        if report is None or not report.nodes:
-            raise not_running(self._folder.name)
-        return [child.name for child in report.nodes]
-
     def _addresses(self) -> list[Address]:
         """Return where the nodes are now, the preferred one first."""
-        report = self._folder.report()
-        nodes = [child for child in (report.nodes if report else []) if "rpc" in child.addresses]
-        nodes.sort(key=lambda child: child.name != self._first)
-        parts = [child.addresses["rpc"].rpartition(":") for child in nodes]
-        return [(host, int(port)) for host, _, port in parts]
+        return addresses(self._folder, self._first)
 
     def _market(self, market: str | None) -> Instrument:
         if market is None:

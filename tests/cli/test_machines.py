@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from etcd_members import MISSING, EtcdMembers
 
+from p2pcli import ExchangeClient
 from p2pcli.market.commands import Place, Side
 from p2pcli.node.roaming import RoamingClient
 
@@ -177,6 +178,11 @@ def test_equal_states_on_both_machines_are_what_verify_says(first, second, token
                 "client2",
                 "carol",
             }
+        for machine in (first, second):
+            with ExchangeClient("default", home=machine.home, node="carol", owner="ann") as ann:
+                assert ann.buy(1, 10).owner == "ann"
+            with ExchangeClient("default", home=machine.home) as whoever:
+                assert set(whoever.instruments) == {"BTC/USD", "ETH/USD"}
         assert carol.ends(signal.SIGTERM) == 0
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from p2pcli.market.commands import Checkpoint
-from p2pcli.node.attest import INTERVAL, REMEMBERED, SILENT, Attestations, StateDiffers
+from p2pcli.node.attest import INTERVAL, LEFT, REMEMBERED, SILENT, Attestations, StateDiffers
 
 GOOD, BAD = b"good" * 8, b"bad!" * 8
 
@@ -92,6 +92,17 @@ def test_a_node_without_a_snapshot_holds_up_trimming_until_it_is_long_silent():
     assert node.trim_before(1002 + SILENT, BOTH) == 0
     node.heard(1003 + SILENT, "client1", claim(snapshot=950))
     assert node.trim_before(1003 + SILENT, BOTH) == 950
+
+
+def test_a_node_that_left_holds_up_nothing_until_it_is_back():
+    node = attesting()
+    node.heard(1001, "client1", claim(snapshot=900))
+    node.heard(1002, "client2", claim(snapshot=LEFT))
+    assert node.trim_before(1003, BOTH) == 900
+    node.heard(1003, "client1", claim(snapshot=LEFT))
+    assert node.trim_before(1004, BOTH) == 0, "when all have left, nobody says that nothing is needed"
+    node.heard(1005, "client2", claim(snapshot=500))
+    assert node.trim_before(1006, BOTH) == 500
 
 
 def test_a_node_that_was_not_heard_since_a_restart_holds_up_trimming_too():
