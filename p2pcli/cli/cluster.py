@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from p2pcli.cli.failure import Usage
-from p2pcli.cli.health import cluster_status, watched_status
+from p2pcli.cli.health import cluster_status, no_registry, watched_status
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import as_seconds, complete_processes
 from p2pcli.cli.render.processes import (
@@ -87,7 +87,7 @@ def up(
     ephemeral: bool,
     attach: bool,
     timeout: float | None,
-) -> None:
+) -> int:
     """Start a cluster and return when it is ready; it goes on in the background.
 
     When it runs already, nothing happens. State is kept: orders and trades are there again after
@@ -124,8 +124,12 @@ def up(
         screen.note(f"note: {difference}")
     if started.differences:
         screen.hint("p2px cluster scale changes the number of nodes or bots; down and up the rest")
+    trouble = no_registry(invocation, report)
+    if trouble:
+        screen.note(f"{screen.message_paint('warning:', 'warn')} {trouble}; others cannot find the nodes")
+        screen.hint("nodes announce themselves once it answers; p2px cluster status tells")
     if screen.is_text:
-        screen.note(_up_words(report, started.already_running))
+        screen.note(_up_words(report, started.already_running, is_whole=not trouble))
         screen.table(processes_table(report, monotonic()))
         if not attach:
             _show_first_steps(invocation, report)
@@ -135,13 +139,15 @@ def up(
         from p2pcli.cli.logs import attach as follow
 
         follow(invocation)
+    return 1 if trouble else 0
 
 
-def _up_words(report: ClusterReport, already: bool) -> str:
+def _up_words(report: ClusterReport, already: bool, *, is_whole: bool) -> str:
     counts = f"{len(report.nodes)} nodes, {len(report.members)} registry members"
     if report.bots:
         counts += f", {len(report.bots)} bot{'s' if len(report.bots) > 1 else ''}"
-    return f"cluster {report.cluster} {'was running already' if already else 'is ready'}: {counts}"
+    runs = "was running already" if already else "is ready" if is_whole else "runs, degraded"
+    return f"cluster {report.cluster} {runs}: {counts}"
 
 
 def _show_first_steps(invocation: Invocation, report: ClusterReport) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from time import sleep
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from p2pcli.cli.reach import strangers
 from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
@@ -17,6 +19,7 @@ from p2pcli.node.client import ExchangeClient
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
 
+REGISTRY_ANSWER_S = 1.0
 NODE_ANSWER_S = 1.0  # a node that is slower is shown without its figures
 WATCH_S = 1.0
 
@@ -43,7 +46,28 @@ def cluster_status(invocation: "Invocation") -> ClusterStatus:
 
 def _status(invocation: "Invocation", report: ClusterReport) -> ClusterStatus:
     answers, others = node_answers(invocation, report), joined_answers(invocation, report)
-    return status_of(report, answers, monotonic(), others)
+    status = status_of(report, answers, monotonic(), others)
+    if status.state == ClusterState.READY.value and (why := no_registry(invocation, report)):
+        invocation.tell(why)
+        status = msgspec.structs.replace(status, state=ClusterState.DEGRADED.value)
+    return status
+
+
+def no_registry(invocation: "Invocation", report: ClusterReport) -> str:
+    """Return why no registry outside answers a cluster that has none of its own; "" when one does."""
+    plan = invocation.folder.plan()
+    if report.members or plan is None or not plan.grapes:
+        return ""
+    from p2pcli.registry.client import RegistryClient, RegistryUnreachable
+
+    with RegistryClient(plan.grapes, REGISTRY_ANSWER_S) as registry:
+        try:
+            registry.lookup(f"p2px:{plan.name}:node")
+        except RegistryUnreachable as error:
+            return error.message
+        except P2pxError:
+            return ""  # whatever it says, it answers
+    return ""
 
 
 def watched_status(invocation: "Invocation", control: Control) -> Iterator[ClusterStatus]:

@@ -174,7 +174,7 @@ class Control:
             line.close()
 
     def start_node(self, name: str, timeout: float = 30.0) -> ClusterReport:
-        """Start a process that is stopped or was given up, and wait until it serves."""
+        """Start a process that is stopped or waits to be tried again, and wait until it serves."""
         return self._change(Start(name), name, timeout)
 
     def stop_node(self, name: str, timeout: float = 30.0) -> ClusterReport:
@@ -246,6 +246,7 @@ class Control:
 
 
 def _check(child: ChildReport) -> None:
-    if child.state in (State.BACKOFF, State.FATAL):
-        again = "is tried again" if child.state is State.BACKOFF else "was given up"
-        raise ChildFailed(f"{child.name} {again}: {child.last_error}", hint=f"p2px cluster logs {child.name}")
+    if child.state is State.BACKOFF:
+        raise ChildFailed(
+            f"{child.name} is tried again: {child.last_error}", hint=f"p2px cluster logs {child.name}"
+        )

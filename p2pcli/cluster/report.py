@@ -31,7 +31,6 @@ class State(Enum):
     STARTING = "starting"  # spawned, has not said that it serves
     RUNNING = "running"  # serves
     BACKOFF = "backoff"  # ended too soon; will be tried again
-    FATAL = "fatal"  # ended too soon too often; only a person starts it again
     STOPPING = "stopping"  # asked to end, has not yet
 
 

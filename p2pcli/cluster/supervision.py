@@ -1,11 +1,11 @@
-"""When to start, kill or give up a child: a state machine whose only clock is a parameter.
+"""When to start, kill or try a child again: a state machine whose only clock is a parameter.
 
-States and their meaning are supervisord's. One difference: a child is RUNNING when it says that it
-serves, not when it has lived for a while, and it counts as stable a while after that.
+States and their meaning are supervisord's, with two differences: none is given up for good, and a child is
+RUNNING when it says that it serves, not when it has lived for a while, and it is stable a while after that.
 
     STOPPED --start--> BACKOFF(now) --spawn--> STARTING --ready--> RUNNING
        ^                    ^                     |                   |
-       |                    +----- too soon ------+---- ended --------+     after ``retries`` in a row: FATAL
+       |                    +----- too soon ------+---- ended --------+
        +------ ended ------ STOPPING <----------- stop -- (any)
 
 The shell (supervisor.py) tells what happened (``on_...``), asks what to do (``act``) until there is
@@ -26,7 +26,6 @@ class Policy:
     stable_after: float = 1.0  # a child that served this long did not fail at start
     first_delay: float = 0.1
     longest_delay: float = 4.0
-    retries: int = 60  # failures in a row before FATAL: about four minutes with these delays
     stop_within: float = 10.0  # from SIGTERM to SIGKILL
     misses: int = 5  # health checks in a row without an answer
 
@@ -60,7 +59,7 @@ class Supervision:
     def start(self, now: float) -> None:
         """Have the child run. Nothing happens to one that runs or is about to."""
         match self.state:
-            case State.STOPPED | State.FATAL | State.BACKOFF:
+            case State.STOPPED | State.BACKOFF:
                 self.failures = 0
                 self._wait(until=now)
             case State.STOPPING:
@@ -74,7 +73,7 @@ class Supervision:
                 self.state = State.STOPPING
                 self._order = Action.TERMINATE
                 self._deadline = now + self._policy.stop_within
-            case State.BACKOFF | State.FATAL:
+            case State.BACKOFF:
                 self.state = State.STOPPED
                 self._deadline = None
 
@@ -170,11 +169,8 @@ class Supervision:
 
     def _fail(self, now: float) -> None:
         self.failures += 1
-        if self.failures > self._policy.retries:
-            self.state = State.FATAL
-            self._deadline = None
-            return
-        # The exponent is bounded, so that 2**n stays a float whatever ``retries`` is.
+        # Never given up, for what is wrong may pass, as a full disk does. The exponent is bounded, because
+        # 2**n would be infinite one day.
         delay = self._policy.first_delay * 2.0 ** min(self.failures - 1, 30)
         self._wait(until=now + min(delay, self._policy.longest_delay))
 

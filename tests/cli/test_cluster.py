@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -185,3 +186,16 @@ def test_bots_trade_beside_the_nodes_and_end_with_the_cluster(own):
     assert own("cluster", "down").code == 0
     with pytest.raises(ProcessLookupError):
         os.kill(bot["pid"], 0)
+
+
+def test_a_registry_that_does_not_answer_is_said_and_leaves_the_cluster_degraded(own):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        up = own("cluster", "up", "-n", "1", "--grape", address, "--ephemeral")
+        assert up.code == 1
+        assert f"warning: no registry answers: {address}" in up.err
+        assert "cluster default runs, degraded: 1 nodes, 0 registry members" in up.err
+        status = own("cluster", "status", "-o", "json")
+        assert (status.code, status.json["state"]) == (1, "degraded")
+        assert own("order", "buy", "1@5").code == 0

@@ -19,7 +19,7 @@ REPORT = ClusterReport(
     ClusterState.READY,
     "sqlite",
     77,
-    (ChildReport("client1", "node", State.RUNNING), ChildReport("registry1", "registry", State.FATAL)),
+    (ChildReport("client1", "node", State.RUNNING), ChildReport("registry1", "registry", State.BACKOFF)),
 )
 
 
@@ -29,7 +29,7 @@ def test_nodes_and_members_are_told_apart() -> None:
 
 
 def test_a_child_is_found_by_name() -> None:
-    assert REPORT.child("registry1").state is State.FATAL
+    assert REPORT.child("registry1").state is State.BACKOFF
 
 
 def test_an_unknown_child_is_refused_with_the_names_there_are() -> None:
@@ -46,7 +46,6 @@ def test_an_unknown_child_is_refused_with_the_names_there_are() -> None:
         ([State.RUNNING, State.STOPPED], True, False, ClusterState.READY),
         ([State.RUNNING, State.BACKOFF], True, False, ClusterState.DEGRADED),
         ([State.RUNNING, State.STARTING], True, False, ClusterState.DEGRADED),
-        ([State.RUNNING, State.FATAL], True, False, ClusterState.DEGRADED),
         ([State.STOPPING, State.STOPPED], True, True, ClusterState.STOPPING),
         ([State.STOPPED, State.STOPPED], True, True, ClusterState.STOPPED),
         ([State.STOPPED], False, True, ClusterState.STOPPED),

@@ -18,7 +18,6 @@ STATE_STYLES = {
     "stopping": "warn",
     "degraded": "warn",
     "backoff": "bad",
-    "fatal": "bad",
     "stopped": "dim",
 }
 
