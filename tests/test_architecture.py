@@ -158,6 +158,7 @@ STARRED: dict[str, str] = {
     "node.metrics_http": "sockets clock",
     "node.peers": "threads",
     "node.porter": "clock",
+    "node.mover": "clock chance",
     "node.process": "threads processes disk clock",
     "node.reads": "clock",
     "node.replica": "threads clock",

@@ -23,6 +23,7 @@ log = Group(
             "import_",
             "Restore a backup into a cluster without data.",
         ),
+        "move": ("p2pcli.cli.log_move", "move", "Move the log to another place, under load."),
     },
 )
 

@@ -109,7 +109,7 @@ def write_backup(
     for instrument in plan.markets:
         try:
             with MarketFiles(log_url(plan, folder), instrument.symbol) as files:
-                written.append(_write_market(writer, files, _node_folders(folder), everything, progress))
+                written.append(_write_market(writer, files, node_folders(folder), everything, progress))
         except NothingLogged:
             written.append(Market(instrument.symbol, 0, 0, 1, 0))
             writer.add(written[-1])
@@ -145,7 +145,8 @@ def _write_market(
     return market
 
 
-def _node_folders(folder: ClusterFolder) -> list[Path]:
+def node_folders(folder: ClusterFolder) -> list[Path]:
+    """Return the folders of every node that ever ran on this machine."""
     return sorted(path for path in folder.nodes.iterdir() if path.is_dir()) if folder.nodes.is_dir() else []
 
 
@@ -253,7 +254,7 @@ def _places(folder: ClusterFolder, plan: ClusterPlan, symbol: str) -> Iterator[P
     engine, _, place = log_url(plan, folder).partition("://")
     if engine == "sqlite":
         yield Path(place) / name
-    for node in _node_folders(folder):
+    for node in node_folders(folder):
         yield node / name
 
 

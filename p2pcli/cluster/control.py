@@ -22,6 +22,7 @@ from p2pcli.cluster.requests import (
     Shutdown,
     Start,
     Stop,
+    UseLog,
     Watch,
     as_error,
     decode_answer,
@@ -209,6 +210,15 @@ class Control:
             )
 
         return self._until(Scale(count, bots), timeout, is_done)
+
+    def use_log(self, request: UseLog, timeout: float) -> ClusterReport:
+        """Have the nodes restarted on another log, and wait until all of them serve."""
+        names = [child.name for child in self.report().nodes if child.state is not State.STOPPED]
+
+        def is_done(report: ClusterReport) -> bool:
+            return all(report.child(name).state is State.RUNNING for name in names)
+
+        return self._until(request, timeout, is_done)
 
     def shut_down(self) -> ClusterReport:
         """Ask for the end of everything, and return at once; ``watch`` shows it and then ends."""

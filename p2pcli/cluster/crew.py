@@ -124,6 +124,12 @@ class Crew:
                 child.is_leaving = True
                 child.life.stop(monotonic())
 
+    def restart_nodes(self) -> None:
+        """Have every node end and run again, but those that somebody has stopped."""
+        for child in self._children.values():
+            if child.kind == NODE and child.life.state is not State.STOPPED:
+                child.life.restart(monotonic())
+
     # -- one turn of the loop ---------------------------------------------------------------------
 
     def carry_out(self) -> None:

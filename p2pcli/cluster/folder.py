@@ -8,6 +8,7 @@
       secret               64 hex digits, mode 0600             logs/        one file a process
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
       importing            a backup is being restored here, or that was broken off (restore.py)
+      moving.lock          held by who moves the log to another place (relocation.py)
       joined.json          on a machine that joined: where the others are (joined.py)
       tls/                 the cluster's certificates, where it has any (node/tls_folder.py)
 
@@ -46,6 +47,7 @@ _OURS = (
     "supervisor.out",
     "tls",
     "importing",
+    "moving.lock",
 )
 _TEMPORARY = re.compile(
     r"(secret|plan\.json|state\.json|joined\.json)(\.[0-9a-f]+)?\.new"
@@ -100,6 +102,7 @@ class ClusterFolder:
         self.state_path = self.path / "state.json"
         self.joined_path = self.path / "joined.json"
         self.secret_path = self.path / "secret"
+        self.moving_path = self.path / "moving.lock"
         self.importing_path = self.path / "importing"
         self.output_path = self.path / "supervisor.out"  # what the supervisor prints before it logs
         self.logs = self.path / "logs"

@@ -45,7 +45,7 @@ def plan_cluster(
         host=config.cluster.host,
         log_url=config.log.url,
         log_identity=former.log_identity if former is not None else "",
-        log_access=_log_access(config),
+        log_access=log_access(config),
         durable=config.log.durable and not ephemeral,
         ephemeral=ephemeral,
         bots=config.cluster.bots,
@@ -83,6 +83,8 @@ def plan_cluster(
             "an ephemeral cluster keeps its log in its folder, the configuration says " + plan.log_url,
             hint=f"p2px cluster up --name {name}-test, and later down --wipe, which deletes it from etcd too",
         )
+    if former is not None and config.origin("log.url") == "default":
+        plan = msgspec.structs.replace(plan, log_url=former.log_url)  # it may have been moved there
     if former is not None and plan.log_url != former.log_url:
         raise PlanConflict(
             f"cluster {name} keeps its log at {former.log_url}, the configuration says {plan.log_url}",
@@ -161,7 +163,8 @@ def _members(config: Config, former: ClusterPlan | None) -> tuple[MemberSlot, ..
     return tuple(members)
 
 
-def _log_access(config: Config) -> LogAccess:
+def log_access(config: Config) -> LogAccess:
+    """Return what the settings say is to be shown at the log's door."""
     log = config.log
     return LogAccess(_path(log.ca), _path(log.cert), _path(log.key), log.user, _path(log.password_file))
 

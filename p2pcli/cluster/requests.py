@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from p2pcli.cluster.plan import MAX_BOTS, MAX_MEMBERS, MAX_NODES
+from p2pcli.cluster.plan import MAX_BOTS, MAX_MEMBERS, MAX_NODES, LogAccess
 from p2pcli.cluster.report import MAX_CHILD_BYTES, ClusterReport, NoSuchChild
 from p2pcli.errors import BadInput, Conflict, NotRunning, P2pxError
 
@@ -82,6 +82,14 @@ class Scale(msgspec.Struct, frozen=True, tag="scale"):
     bots: int | None = None  # 0 to MAX_BOTS; likewise
 
 
+class UseLog(msgspec.Struct, frozen=True, tag="use_log"):
+    """Keep in the plan where the log is now, and have the nodes that run restarted on it."""
+
+    url: str
+    identity: str
+    access: LogAccess
+
+
 class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """Stop every child, then end."""
 
@@ -94,7 +102,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     hint: str | None = None
 
 
-Request = Report | Watch | Start | Stop | Restart | Kill | Scale | Shutdown
+Request = Report | Watch | Start | Stop | Restart | Kill | Scale | UseLog | Shutdown
 Answer = ClusterReport | Refused
 
 _Message = TypeVar("_Message")

@@ -11,11 +11,13 @@ import selectors
 import signal
 import socket
 
+import msgspec
+
 from p2pcli.clock import monotonic
 from p2pcli.cluster.crew import Crew, Probe
 from p2pcli.cluster.door import Door
 from p2pcli.cluster.folder import ClusterFolder, FolderLock, FolderUnusable
-from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES, ClusterPlan
+from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES, ClusterPlan, LogAccess
 from p2pcli.cluster.report import BOT, ClusterReport, ClusterState, Failure, State, state_of
 from p2pcli.cluster.requests import (
     Answer,
@@ -30,6 +32,7 @@ from p2pcli.cluster.requests import (
     Shutdown,
     Start,
     Stop,
+    UseLog,
     Watch,
     as_refused,
 )
@@ -187,10 +190,19 @@ class Supervisor:
                 if bots is not None and not 0 <= bots <= MAX_BOTS:
                     raise BadCount(f"a cluster has 0 to {MAX_BOTS} bots, not {bots}")
                 self._crew.scale(count, bots)
+            case UseLog(url, identity, access):
+                self._use_log(url, identity, access)
             case Shutdown():
                 self._end()
         if not isinstance(request, Report | Watch):
             logger.info("asked to %s", request)
+
+    def _use_log(self, url: str, identity: str, access: LogAccess) -> None:
+        """Keep the plan first: a node that begins on the new log must never begin on the old one again."""
+        plan = msgspec.structs.replace(self._crew.plan, log_url=url, log_identity=identity, log_access=access)
+        self._folder.keep_plan(plan)
+        self._kept_plan = self._crew.plan = plan
+        self._crew.restart_nodes()
 
     def _on_signal(self) -> None:
         """The first signal stops everything in order, another one at once."""

@@ -14,13 +14,14 @@ MAX_PRODUCERS = 10_000  # node names one market ever sees; a table that only gro
 
 
 class Admission(IntEnum):
-    """What becomes of a batch. All but NEW change nothing."""
+    """What becomes of a batch. All but NEW change nothing of the market."""
 
     NEW = 1
     REPEATED = 2  # this number, or a later one, was applied before
     FENCED = 3  # its producer has a newer epoch: the sender was replaced and should stop
     HOLE = 4  # an earlier number of this epoch never came
     FULL = 5  # a producer nobody knows, beyond MAX_PRODUCERS
+    SEALED = 6  # in its place, but the log is being moved (node/moving.py): certainly not carried out
 
 
 class BadSessions(BadInput):

@@ -129,5 +129,21 @@ class RevokeKey(msgspec.Struct, frozen=True, array_like=True, tag=10, gc=False):
     command_id: str = ""
 
 
+class MoveStep(IntEnum):
+    """How far a log is on its way to another place. Each follows from the one before it."""
+
+    SEAL = 1  # from here on nothing is carried out in this log, until it is unsealed or moved
+    UNSEAL = 2  # it stays where it is after all
+    END = 3  # the last entry that the two places have in common; this log is closed for ever
+    BEGIN = 4  # the first entry that only the new place has: orders are carried out again
+
+
+class Move(msgspec.Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """One step of moving the log, alone in its batch. Only ``p2px log move`` sends it."""
+
+    step: MoveStep
+    log: str  # the new place, as a person writes it
+
+
 ClientCommand = Place | Cancel | Amend | CancelAll | Halt | Resume | GrantKey | RevokeKey
-Command = ClientCommand | Define | Checkpoint
+Command = ClientCommand | Define | Checkpoint | Move

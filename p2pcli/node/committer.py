@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable, Undecided
+from p2pcli.log.sessions import Admission
+from p2pcli.market.commands import Move
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.asked import by_request, size_of
 from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
 from p2pcli.node.machine import Applied
 from p2pcli.node.metrics import Histogram
+from p2pcli.node.moving import LogMoved
 from p2pcli.node.parcels import Parcel, answer_frames
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Busy, NotServing, Unknown, encode, fault
@@ -122,7 +125,8 @@ class Committer:
                 f"node {self._name} stopped while committing: {error.message}",
                 hint="repeat with the same client order id to find out",
             )
-            self._refuse(parcels, unknown)
+            # After its end a log may still take batches, and nobody will ever carry them out.
+            self._refuse(parcels, _busy(error) if isinstance(error, LogMoved) else unknown)
             self._refuse(self._waiting, NotServing(f"node {self._name} stopped serving: {error.message}"))
             raise
 
@@ -153,6 +157,9 @@ class Committer:
         return taken
 
     def _commit(self, parcels: list[Parcel]) -> None:
+        if self._replica.moving is not None:
+            self._refuse(parcels, _moving(self._replica.moving))
+            return
         time_ns = now_ns()
         raw = encode_body(time_ns, [parcel.as_logged for parcel in parcels])
         batch = Batch(self._name, self._epoch, self._number + 1, raw)
@@ -179,6 +186,9 @@ class Committer:
             self._see_through(batch, sequence, body, parcels, error)
             return
         settled = monotonic()
+        if applied.admission is Admission.SEALED:
+            self._refuse(parcels, _moving(self._replica.moving))
+            return
         self.committed += self._answer(parcels, applied)
         # Only now, because the threads that push would compete for the interpreter.
         self._committed(entry)
@@ -273,6 +283,11 @@ class Committer:
             if parcel.connection is not None:
                 faults = (fault(request, error) for request in parcel.ids)
                 _send(parcel.connection, b"".join(framed(encode(each)) for each in faults))
+
+
+def _moving(move: Move | None) -> Busy:
+    where = move.log if move is not None else "another place"
+    return Busy(f"the log is being moved to {where}", hint="send again a little later")
 
 
 def _busy(trouble: P2pxError) -> Busy:

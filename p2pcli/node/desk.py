@@ -2,9 +2,8 @@
 
 Deterministic: what it answers follows from the commands before and from nothing else. The time and the
 sequence it is given come from the log. It trusts nobody: whoever checked a command before, it is checked
-again here, because a log outlives the programs that wrote it.
-
-A command is examined in this order, and the first thing wrong is what the owner is told:
+again here, because a log outlives the programs that wrote it. A command is examined in this order, and the
+first thing wrong is what the owner is told:
   its ids, whether the market is defined, whether the id was answered before (M7), the ranges of quantity
   and price (M13), the combination of options (M5), whether the market is halted, which order it names (M8),
   the price band, the cap on open orders, and last whether it would trade though it must not (M5, M11).
@@ -30,6 +29,7 @@ from p2pcli.market.commands import (
     Define,
     GrantKey,
     Halt,
+    Move,
     Place,
     Resume,
     RevokeKey,
@@ -119,8 +119,7 @@ class Desk:
         if key and not self.keys.admits(key, owner):
             return [Refused(Reason.KEY_REFUSED) for _ in commands]
         if len(owner) > MAX_ID_LENGTH:
-            refused = Refused(Reason.ID_TOO_LONG, 0, [len(owner), MAX_ID_LENGTH])
-            return [refused for _ in commands]
+            return [Refused(Reason.ID_TOO_LONG, 0, [len(owner), MAX_ID_LENGTH])] * len(commands)
         self._now = now
         account = self._account(owner)
         answers, recent = account.memory.answers, account.memory.recent
@@ -364,8 +363,8 @@ class Desk:
         self.rule(instrument, self.halted)
         return _DONE
 
-    def _pass_over(self, _: Instrument, account: Account, checkpoint: Checkpoint) -> Done:
-        return _DONE  # a node's word to the others: nothing of the market changes
+    def _pass_over(self, *_: object) -> Done:
+        return _DONE  # nodes' words to each other, and about the log: nothing of the market changes
 
     def _keep_keys(self, _: Instrument, account: Account, command: GrantKey | RevokeKey) -> Done | Refused:
         return self.keys.carry_out(command, self._now.time_ns)
@@ -386,6 +385,7 @@ _RULES: dict[type, Callable[..., FirstOutcome]] = {
     Resume: Desk._halt,
     Define: Desk._define,
     Checkpoint: Desk._pass_over,
+    Move: Desk._pass_over,
     GrantKey: Desk._keep_keys,
     RevokeKey: Desk._keep_keys,
 }

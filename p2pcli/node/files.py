@@ -59,32 +59,32 @@ class MarketFiles:
         engine, _, place = log_url.partition("://")
         if engine == "sqlite" and not (Path(place) / self.folder_name / "log.db").exists():
             raise NothingLogged(f"market {symbol} has no log in {place}", hint="p2px cluster up")
-        self._log = open_log(log_url, self.folder_name, durable=True)
+        self.log = open_log(log_url, self.folder_name, durable=True)
 
     def __enter__(self) -> "MarketFiles":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._log.close()
+        self.log.close()
 
     def check(self) -> Report:
         """Read the whole log and say what is wrong with it first, if anything."""
-        return check_log(self._log)
+        return check_log(self.log)
 
     def tail(self, count: int) -> list[LoggedEntry]:
         """Return the last ``count`` entries that are still in the log."""
-        after = max(self._log.first() - 1, self._log.last() - count)
+        after = max(self.log.first() - 1, self.log.last() - count)
         return [_logged(entry) for entry in self._entries(after)][-count:]
 
     @property
     def first(self) -> int:
         """Return the oldest sequence the log has."""
-        return self._log.first()
+        return self.log.first()
 
     @property
     def last(self) -> int:
         """Return the newest sequence the log has, 0 when it has none."""
-        return self._log.last()
+        return self.log.last()
 
     def newest_snapshot(self, node_folders: Iterable[Path], through: int) -> tuple[int, bytes]:
         """Return the newest snapshot that any of these nodes keeps and that belongs to this log.
@@ -94,17 +94,17 @@ class MarketFiles:
         kept = [Snapshots(folder / self.folder_name) for folder in node_folders]
         found = ((sequence, snapshots) for snapshots in kept for sequence in snapshots.sequences())
         for sequence, snapshots in sorted(found, key=lambda pair: pair[0], reverse=True):
-            if not self._log.first() <= sequence <= through:
+            if not self.log.first() <= sequence <= through:
                 continue
             try:
                 state = snapshots.state(sequence)
-                if state.chain == self._log.read(sequence - 1, 1)[0].chain:
+                if state.chain == self.log.read(sequence - 1, 1)[0].chain:
                     return sequence, encode_state(state)
             except (BadSnapshot, NoSnapshot, Trimmed):
                 continue  # another is as good
-        if self._log.first() > 1:
+        if self.log.first() > 1:
             raise NoSnapshot(
-                f"the log of {self.symbol} begins at {self._log.first()}, and no node keeps a snapshot here",
+                f"the log of {self.symbol} begins at {self.log.first()}, and no node keeps a snapshot here",
                 hint="do it on a machine that runs a node of the cluster",
             )
         return 0, b""
@@ -112,7 +112,7 @@ class MarketFiles:
     def runs(self, after: int, through: int) -> Iterator[list[Entry]]:
         """Yield entries from ``after + 1`` to ``through``, some at a time. Raises ``Trimmed``."""
         while after < through:
-            entries = self._log.read(after, min(READ_ENTRIES, through - after))
+            entries = self.log.read(after, min(READ_ENTRIES, through - after))
             yield entries
             after = entries[-1].sequence
 
@@ -163,10 +163,10 @@ class MarketFiles:
             )
 
     def _entries(self, after: int, through: int | None = None) -> Iterator[Entry]:
-        end = self._log.last() if through is None else through
+        end = self.log.last() if through is None else through
         while after < end:
             try:
-                page = self._log.read(after, min(READ_ENTRIES, end - after))
+                page = self.log.read(after, min(READ_ENTRIES, end - after))
             except Trimmed as trimmed:  # meanwhile, by a node
                 after = trimmed.first - 1
                 continue

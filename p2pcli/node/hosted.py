@@ -18,6 +18,7 @@ from p2pcli.node.engine import open_log
 from p2pcli.node.history import History
 from p2pcli.node.machine import Machine
 from p2pcli.node.metrics import Histogram, MarketReading
+from p2pcli.node.moving import LogMoved, check_here, ended
 from p2pcli.node.parcels import own_parcel
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.replica import Replica
@@ -27,6 +28,7 @@ from p2pcli.node.state import BadSnapshot, OtherStateVersion
 
 JOIN_S = 10.0
 DRAIN_S = 6.0  # longest wait for answers of a node that stops: an append and a little
+LATE = 100  # entries that nodes may have appended to a log after its end, about
 MAX_ASIDE = 9  # states that differed at one sequence and are kept
 
 logger = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ class HostedMarket:
         self._threads.append(self._run(f"history {self.instrument.symbol}", self._history.run))
         last = self._log.last()
         if last < self._history.written:
-            raise Corrupt(
+            raise self._went_elsewhere(last) or Corrupt(
                 f"the log of {self.instrument.symbol} ends at sequence {last}, "
                 f"but node {self._name} has applied {self._history.written}",
                 last + 1,
@@ -106,14 +108,20 @@ class HostedMarket:
         with self.replica.reading() as machine:
             restored, chain = machine.sequence, machine.chain
         if restored > self._log.first() and self._log.read(restored - 1, 1)[0].chain != chain:
-            raise Corrupt(
+            raise self._went_elsewhere(last) or Corrupt(
                 f"the log of {self.instrument.symbol} is not the one node {self._name} has applied: "
                 f"entry {restored} differs",
                 restored,
                 hint="put the right log back, or start over with p2px cluster down --wipe",
             )
         self.replica.catch_up(last)
+        check_here(self.replica.moving, self.replica.sequence)
         logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
+
+    def _went_elsewhere(self, last: int) -> LogMoved | None:
+        """Say so when the log has ended: this node may have gone on with it where it is now."""
+        after = max(self._log.first() - 1, last - LATE)
+        return ended(self._log.read(after, LATE))
 
     def _adopt_own(self, last: int) -> bool:
         """Go on from an own snapshot that history does not reach: a restored log comes with one."""

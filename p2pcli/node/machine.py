@@ -19,7 +19,7 @@ from p2pcli.errors import P2pxError
 from p2pcli.log.chain import GENESIS, link
 from p2pcli.log.entry import Entry
 from p2pcli.log.sessions import Admission, BadSessions, Sessions
-from p2pcli.market.commands import MAX_WHOLE
+from p2pcli.market.commands import MAX_WHOLE, Move
 from p2pcli.market.depth import Level
 from p2pcli.market.events import Outcome, Repeated, Status
 from p2pcli.market.instrument import BadInstrument, Instrument
@@ -28,6 +28,7 @@ from p2pcli.node.body import Body, decode_body
 from p2pcli.node.desk import Account, Desk
 from p2pcli.node.keys import Keys
 from p2pcli.node.memory import Memory
+from p2pcli.node.moving import check_follows, moved, step_of
 from p2pcli.node.state import (
     DIGEST_BYTES,
     BadSnapshot,
@@ -71,12 +72,13 @@ class Machine:
         self.digest = bytes(DIGEST_BYTES)
         self.time_ns = 0
         self.sessions = Sessions()
+        self.moving: Move | None = None  # how far the log is on its way to another place
         self._desk = Desk()
 
     def apply(self, entry: Entry, body: Body | None = None) -> Applied:
         """Apply the next entry. ``body`` may be given when the caller has it decoded already.
 
-        Raises BrokenChain and BadBody before anything has changed.
+        Raises BrokenChain, BadBody and LogMoved before anything has changed.
         """
         assert entry.sequence == self.sequence + 1, (entry.sequence, self.sequence)
         batch = entry.batch
@@ -90,14 +92,24 @@ class Machine:
         desk = self._desk
         first_order, first_trade = desk.last_order + 1, desk.last_trade + 1
         outcomes: list[list[Outcome]] = []
+        if self.moving is not None:
+            check_follows(self.moving, entry.sequence, body or decode_body(batch.body))
         if admission is Admission.NEW:
             if body is None:
                 body = decode_body(batch.body)
             self.sessions.admit(batch.producer, batch.epoch, batch.number)
             # The proposer's clock may be behind the one before it; time in a market never goes back.
             self.time_ns = max(self.time_ns, body.time_ns)
-            now = Moment(entry.sequence, self.time_ns)
-            outcomes = [desk.carry_out(group.owner, group.commands, now, group.key) for group in body.groups]
+            step = step_of(body)
+            if step is not None:
+                self.moving = moved(self.moving, step)
+            elif self.moving is not None:
+                admission = Admission.SEALED
+            if admission is Admission.NEW:
+                now = Moment(entry.sequence, self.time_ns)
+                outcomes = [
+                    desk.carry_out(group.owner, group.commands, now, group.key) for group in body.groups
+                ]
         encoded = _ENCODER.encode(outcomes)
         hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
         hashed.update(bytes((admission,)))
@@ -232,6 +244,7 @@ class Machine:
                 ],
                 desk.tally.minutes(),
                 list(desk.keys),
+                self.moving,
             )
         )
 
@@ -248,6 +261,7 @@ class Machine:
         machine.chain = state.chain
         machine.digest = state.digest
         machine.time_ns = state.time_ns
+        machine.moving = state.moving
         machine.sessions, machine._desk = _restored(state)
         return machine
 

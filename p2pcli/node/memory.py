@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
-from p2pcli.market.commands import Amend, Cancel, Checkpoint, Command, Define, Place
+from p2pcli.market.commands import Amend, Cancel, Checkpoint, Command, Define, Move, Place
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused
 
 FirstOutcome = Placed | Amended | Cancelled | CancelledAll | Refused | Done
@@ -44,7 +44,7 @@ def ids_of(command: Command) -> tuple[str, str]:
         case Cancel() | Amend():
             name, order = command.command_id, command.client_order_id
             return name, name if len(name) > len(order) else order
-        case Define() | Checkpoint():
+        case Define() | Checkpoint() | Move():
             return "", ""
     return command.command_id, command.command_id
 

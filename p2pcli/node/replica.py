@@ -15,13 +15,14 @@ from p2pcli.clock import monotonic
 from p2pcli.log.chain import link
 from p2pcli.log.entry import Batch, Entry, Log
 from p2pcli.log.sessions import Admission
-from p2pcli.market.commands import Checkpoint
+from p2pcli.market.commands import Checkpoint, Move
 from p2pcli.node.asked import by_request
 from p2pcli.node.attest import Attestations, StateDiffers
 from p2pcli.node.body import BadBody, Body, decode_body
 from p2pcli.node.early import Early
 from p2pcli.node.machine import Applied, BrokenChain, Machine
 from p2pcli.node.metrics import Histogram
+from p2pcli.node.moving import LogMoved
 from p2pcli.node.requests import NotCaughtUp, NotServing
 from p2pcli.node.trace import named
 
@@ -65,6 +66,11 @@ class Replica:
     def sequence(self) -> int:
         """Return the last sequence applied."""
         return self._machine.sequence
+
+    @property
+    def moving(self) -> Move | None:
+        """Return how far the log is on its way to another place, None when it stays."""
+        return self._machine.moving
 
     @contextmanager
     def reading(self) -> Iterator[Machine]:
@@ -122,7 +128,8 @@ class Replica:
     def settle(self, batch: Batch, sequence: int, body: Body | None) -> tuple[Entry, Applied]:
         """Apply this node's own batch, which the log has at ``sequence``; return entry and outcomes.
 
-        Another thread may have read it from the log and applied it already. Raises ``Replaced``.
+        Another thread may have read it from the log and applied it already. Of a log that is being moved
+        there are no outcomes: it was not carried out. Raises ``Replaced``, ``LogMoved``.
         """
         self.catch_up(sequence - 1)
         with self._lock:
@@ -130,7 +137,7 @@ class Replica:
             if machine.sequence == sequence - 1:
                 self._apply(Entry(sequence, batch, link(machine.chain, batch)), body)
             entry, applied = next(mine for mine in reversed(self._mine) if mine[0].sequence == sequence)
-        if applied.admission is not Admission.NEW:
+        if applied.admission not in (Admission.NEW, Admission.SEALED):
             raise Replaced(
                 f"batch {batch.number} of node {self._name} was not admitted: {applied.admission.name}"
             )
@@ -202,7 +209,7 @@ class Replica:
                 ) from error
         try:
             self._carry_out(entry, body)
-        except BrokenChain:  # nothing has changed: a peer may have pushed what the log does not have
+        except (BrokenChain, LogMoved):  # nothing has changed: a peer may have pushed what is not the log's
             raise
         except Exception as error:
             self._failure = error

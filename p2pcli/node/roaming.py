@@ -13,7 +13,7 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
-from p2pcli.market.commands import Checkpoint, Command, Define, Place
+from p2pcli.market.commands import Checkpoint, Command, Define, Move, Place
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, BadRequest, Busy, NoSuchMarket, NotServing, Unknown
 from p2pcli.rpc.auth import KeyRefused
@@ -153,7 +153,7 @@ class RoamingClient:
 
 def with_id(command: Command) -> Command:
     """Return the command with an id of its own, so that it can be repeated safely."""
-    if isinstance(command, Define | Checkpoint):
+    if isinstance(command, Define | Checkpoint | Move):
         return command
     if isinstance(command, Place):
         if command.client_order_id:

@@ -1,8 +1,8 @@
 """The state of a market at one sequence as bytes, and back: snapshots, and what their digest proves.
 
-    "p2px state 2\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
+    "p2px state 3\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
-In a file the first line also says who wrote it: ``p2px state 2 by 0.1.0``. That is no part of the state.
+In a file the first line also says who wrote it: ``p2px state 3 by 0.1.0``. That is no part of the state.
 
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.
@@ -15,14 +15,14 @@ import msgspec
 
 from p2pcli import __version__
 from p2pcli.errors import Conflict, P2pxError
-from p2pcli.market.commands import Place
+from p2pcli.market.commands import Move, Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import KeyView
 from p2pcli.node.memory import Remembered
 from p2pcli.node.tally import Minute
 
-VERSION = 2
-READ = (1, 2)  # 1 has no keys; the rest is the same
+VERSION = 3
+READ = (1, 2, 3)  # 1 has no keys, 2 does not move; the rest is the same
 MAGIC = b"p2px state %d\n" % VERSION
 DIGEST_BYTES = 32
 
@@ -75,6 +75,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     owners: list[OwnerState]  # the longest silent one first
     minutes: list[Minute]
     keys: list[KeyView] = []  # in the order they were granted
+    moving: Move | None = None  # how far the log is on its way to another place
 
 
 _FIRST_LINE = re.compile(rb"p2px state ([0-9]{1,9})(?: by ([0-9A-Za-z.+!-]{1,64}))?\n")

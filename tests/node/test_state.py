@@ -51,12 +51,12 @@ def test_any_cut_is_noticed(snapshot):
 
 
 def test_another_version_and_its_writer_are_named(snapshot):
-    with pytest.raises(OtherStateVersion, match="state version 3, written by p2px unknown"):
-        Machine.restore(snapshot.replace(MAGIC, b"p2px state 3\n"))
+    with pytest.raises(OtherStateVersion, match="state version 4, written by p2px unknown"):
+        Machine.restore(snapshot.replace(MAGIC, b"p2px state 4\n"))
     with pytest.raises(
-        OtherStateVersion, match=r"written by p2px 9\.1; this is p2px .* which reads version 2"
+        OtherStateVersion, match=r"written by p2px 9\.1; this is p2px .* which reads version 3"
     ):
-        Machine.restore(snapshot.replace(MAGIC, b"p2px state 3 by 9.1\n"))
+        Machine.restore(snapshot.replace(MAGIC, b"p2px state 4 by 9.1\n"))
 
 
 def test_who_wrote_a_snapshot_is_no_part_of_the_state(snapshot):
@@ -64,12 +64,13 @@ def test_who_wrote_a_snapshot_is_no_part_of_the_state(snapshot):
     assert Machine.restore(signed(snapshot)).snapshot() == snapshot
 
 
-def test_a_snapshot_from_before_there_were_keys_is_read(snapshot):
+@pytest.mark.parametrize(("version", "fewer"), [(1, 2), (2, 1)])
+def test_a_snapshot_from_before_there_were_keys_or_moves_is_read(snapshot, version, fewer):
     state = decode_state(snapshot)
     fields = msgspec.msgpack.decode(msgspec.msgpack.encode(state))
     assert len(fields) == len(state.__struct_fields__)
-    body = msgspec.msgpack.encode(fields[:-1])
-    old = Machine.restore(b"p2px state 1\n" + fingerprint(body) + body)
+    body = msgspec.msgpack.encode(fields[:-fewer])
+    old = Machine.restore(b"p2px state %d\n" % version + fingerprint(body) + body)
     assert old.snapshot() == snapshot
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from p2pcli.cli.render.quantities import moment, price_or_market
 from p2pcli.cli.render.table import Cell, Column, Table
-from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place
+from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Move, Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.files import LoggedEntry
 
@@ -69,6 +69,8 @@ def command_words(instrument: Instrument, command: Command) -> str:
             return f"amend {which} {instrument.quantity_text(quantity)}{at}"
         case CancelAll(side=side):
             return "cancel --all" + (f" --side {side.name.lower()}" if side is not None else "")
+        case Move(step=step, log=place):
+            return f"log move: {step.name.lower()}, {ascii(place)[1:-1]}"
         case _:
             return type(command).__name__.lower()
 
