@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run stop setup test coverage check lint slow simulate bench bench-exchange bench-book bench-log bench-registry bench-wire bench-restart settings docs clean distclean
+.PHONY: help run stop setup test coverage check lint slow simulate bench bench-exchange bench-book bench-log bench-registry bench-wire bench-restart settings pictures docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ settings: $(VENV)/.dev ## write the pages about settings anew, from p2pcli/confi
 	$(BIN)/python -m p2pcli.config table > docs/configuration.md
 	$(BIN)/python -m p2pcli.config yaml > configs/default.yaml
 	$(BIN)/python -m p2pcli.config env > .env.example
+
+pictures: $(VENV)/.dev ## draw the terminal pictures of README and docs anew, from the real program
+	$(BIN)/python tests/docs/pictures.py
 
 docs: $(VENV)/.docs ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx --quiet --keep-going -j auto docs docs/_build/html
