@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from p2pcli.cluster.bot import BotPlan
     from p2pcli.grenache.process import GatewayPlan
     from p2pcli.registry.process import MemberPlan
+    from p2pcli.rpc.exposure import ANY, own_addresses
 
 
 def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPlan":
@@ -79,13 +80,17 @@ def log_url(plan: ClusterPlan, folder: ClusterFolder) -> str:
 def member_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "MemberPlan":
     """Return what the registry member of that name is told."""
     from p2pcli.registry.process import MemberPlan
+    from p2pcli.rpc.exposure import ANY, own_addresses
 
     slot = next(member for member in plan.members if member.name == name)
+    host = plan.host
+    if host == ANY:  # members that met at loopback would tell other machines that address
+        host = next(iter(own_addresses()), "127.0.0.1")
     return MemberPlan(
         name=name,
         folder=str(folder.registry / name),
         http_port=slot.http_port,
         dht_port=slot.dht_port,
         host=plan.host,
-        bootstrap=(*(f"{plan.host}:{member.dht_port}" for member in plan.members), *plan.ring),
+        bootstrap=(*(f"{host}:{member.dht_port}" for member in plan.members), *plan.ring),
     )

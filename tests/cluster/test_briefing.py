@@ -61,3 +61,10 @@ def test_every_member_is_told_of_the_whole_ring() -> None:
     assert (plan.name, plan.http_port, plan.dht_port) == ("registry2", 40001, 20002)
     assert plan.folder == "/home/of/default/registry/registry2"
     assert plan.bootstrap == ("127.0.0.1:20001", "127.0.0.1:20002")
+
+
+def test_members_that_listen_everywhere_meet_at_an_address_that_other_machines_reach():
+    plan = msgspec.structs.replace(PLAN, host="0.0.0.0", ring=("10.9.8.7:20001",))
+    seeds = member_plan(plan, FOLDER, "registry2").bootstrap
+    assert seeds[-1] == "10.9.8.7:20001"
+    assert not any(seed.startswith("0.0.0.0:") for seed in seeds)
