@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import count
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -94,21 +95,26 @@ def join(
     """
     if node is not None:
         _check_name(node)
+    wanted = _Wanted(node, host, port, members, markets)
     if cluster_file is None:
-        _join_here(invocation, node, host, port, members, markets)
+        _join_here(invocation, wanted)
     else:
         invocation.config_file = cluster_file
-        _join_from_afar(invocation, token, node, host, port, members, markets)
+        _join_from_afar(invocation, token, wanted)
 
 
-def _join_here(
-    invocation: Invocation,
-    node: str | None,
-    host: str | None,
-    port: int,
-    members: Sequence[str],
-    markets: Sequence[str],
-) -> None:
+class _Wanted(NamedTuple):
+    """What the options say of the node."""
+
+    name: str | None
+    host: str | None
+    port: int
+    members: Sequence[str]
+    markets: Sequence[str]
+
+
+def _join_here(invocation: Invocation, wanted: _Wanted) -> None:
+    node, host, port, members, markets = wanted
     folder = invocation.folder
     plan = folder.plan()
     if plan is None:
@@ -120,8 +126,8 @@ def _join_here(
     registry = tuple(members) or plan.registry
     name = node or _free_name(invocation, plan, registry)
     slot = hosting(plan, NodeSlot(name, port, tuple(markets)), ())
-    wanted = msgspec.structs.replace(plan, nodes=(*plan.nodes, slot), host=host or plan.host)
-    joined = node_plan(wanted, folder, name)
+    whole = msgspec.structs.replace(plan, nodes=(*plan.nodes, slot), host=host or plan.host)
+    joined = node_plan(whole, folder, name)
     joined = msgspec.structs.replace(
         joined, node=msgspec.structs.replace(joined.node, registry=list(registry))
     )
@@ -130,18 +136,11 @@ def _join_here(
         serve(invocation.screen, import_module(plan.node_program).run, joined)
 
 
-def _join_from_afar(
-    invocation: Invocation,
-    token: str | None,
-    node: str | None,
-    host: str | None,
-    port: int,
-    members: Sequence[str],
-    markets: Sequence[str],
-) -> None:
+def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) -> None:
     from p2pcli import logging as output
     from p2pcli.cluster import joining
 
+    node, host, port, members, markets = wanted
     config, folder = invocation.config, invocation.folder
     if folder.plan() is not None:
         raise Conflict(

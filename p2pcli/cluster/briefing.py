@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from p2pcli.cluster.bot import BotPlan
     from p2pcli.grenache.process import GatewayPlan
     from p2pcli.registry.process import MemberPlan
-    from p2pcli.rpc.exposure import ANY, own_addresses
 
 
 def node_plan(plan: ClusterPlan, folder: ClusterFolder, name: str) -> "GatewayPlan":

@@ -8,8 +8,11 @@
     client <---Answer---  server <------+                        +--> distribution --Push--> peers
                                         |                             history (SQLite, background)
 
-``body``, ``machine``, ``requests``, ``record`` decide; ``replica``, ``committer``, ``server``,
-``distribution``, ``history``, ``client`` and ``process`` hold the threads, sockets and files.
+    client ---> session ---> forwarding ---> link ---Forward---> a peer that hosts the market
+
+``body``, ``machine``, ``requests``, ``record`` decide; ``replica``, ``committer``, ``server``, ``session``,
+``distribution``, ``links``, ``history``, ``client`` and ``process`` hold the threads, sockets and files.
+``peers`` is what a node knows of the others: whom it pushes to, and whom it asks for markets it has not.
 
 There is no applier thread. Entries reach the replica from three sides (this node's committer, a
 peer's push, the log itself), and whoever holds the next one applies it under the lock. A thread in

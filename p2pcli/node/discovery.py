@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from p2pcli.clock import monotonic
-from p2pcli.node.distribution import Address
+from p2pcli.node.introduction import Address
 from p2pcli.registry.client import RegistryClient, RegistryRefused, RegistryUnreachable
 
 SOON_S = 0.25  # between looks while the cluster is coming up

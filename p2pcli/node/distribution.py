@@ -11,26 +11,19 @@ import logging
 import threading
 from collections import deque
 
-import msgspec
-
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import BreakerView
+from p2pcli.node.introduction import DIAL_S, Address, Introduction
 from p2pcli.node.metrics import PeerReading
-from p2pcli.node.requests import NoSuchPeer, Push, decode_greeting, encode
-from p2pcli.rpc.auth import ROLE_PEER
+from p2pcli.node.requests import NoSuchPeer, Push, encode
 from p2pcli.rpc.breaker import Breaker, CircuitOpen
-from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.handshake import dial
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 MAX_QUEUED = 8 << 20  # bytes waiting for one peer
-DIAL_S = 2.0
 MAX_PEERS = 64
-
-Address = tuple[str, int]
 
 logger = logging.getLogger(__name__)
 
@@ -157,19 +150,9 @@ class Sender:
             self._connection.send_blocking(wanted)
 
     def _connect(self) -> Connection:
-        of = self._of
-        connection, introduction, raw = dial(
-            *self.address, of.credentials, role=ROLE_PEER, caller=of.name, caller_port=of.port, timeout=DIAL_S
-        )
-        if introduction.cluster != of.cluster or introduction.node == of.name:
-            connection.release()
-            raise ConnectionLost(f"{connection.address} is no peer: it is {introduction.node}")
-        try:
-            self.hosts = frozenset(decode_greeting(raw).hosts)
-        except msgspec.MsgspecError as error:
-            connection.release()
-            raise ConnectionLost(f"{connection.address} greets in a way unknown here: {error}") from error
-        self.peer = introduction.node
+        connection, greeting = self._of.me.call(self.address)
+        self.hosts = frozenset(greeting.hosts)
+        self.peer = greeting.node
         return connection
 
     def _hang_up(self) -> None:
@@ -182,20 +165,8 @@ class Sender:
 class Distribution:
     """This node's peers. ``fail_max`` failures in a row leave a peer alone for ``reset_after`` seconds."""
 
-    def __init__(
-        self,
-        name: str,
-        cluster: str,
-        credentials: Credentials,
-        port: int,
-        fail_max: int,
-        reset_after: float,
-        queued_batches: int,
-    ) -> None:
-        self.name = name
-        self.cluster = cluster
-        self.credentials = credentials
-        self.port = port
+    def __init__(self, me: Introduction, fail_max: int, reset_after: float, queued_batches: int) -> None:
+        self.me = me
         self.fail_max = fail_max
         self.reset_after = reset_after
         self.queued_batches = queued_batches
@@ -267,7 +238,7 @@ class Distribution:
                 logger.info("breaker reset by hand", extra={"peer": peer})
                 return sender.breaker
         known = ", ".join(sorted(self.peers())) or "none"
-        raise NoSuchPeer(f"node {self.name} has no peer {peer[:60]!a}; its peers are {known}")
+        raise NoSuchPeer(f"node {self.me.name} has no peer {peer[:60]!a}; its peers are {known}")
 
     def stop(self) -> None:
         """Hang up on every peer and wait for the threads."""

@@ -18,14 +18,10 @@ from collections.abc import Callable
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.node.distribution import DIAL_S, Address
+from p2pcli.node.introduction import Address, Introduction
 from p2pcli.node.links import MAX_ERRANDS, Errand, Link
 from p2pcli.node.requests import Busy, NotServing
-from p2pcli.rpc.auth import ROLE_PEER
 from p2pcli.rpc.breaker import Breaker
-from p2pcli.rpc.credentials import Credentials
-from p2pcli.rpc.handshake import dial
-from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 REFRESH_S = 5.0  # how often the hosts of a market in use are looked up anew
 IN_USE_S = 60.0  # since it was last asked for
@@ -38,19 +34,13 @@ class Forwarding:
 
     def __init__(
         self,
-        name: str,
-        cluster: str,
-        credentials: Credentials,
-        port: int,
+        me: Introduction,
         hosts: Callable[[str], set[Address]],
         fail_max: int,
         reset_after: float,
     ) -> None:
         """``hosts`` looks up where a market is hosted, besides here. Raises what the registry raises."""
-        self._name = name
-        self._cluster = cluster
-        self._credentials = credentials
-        self._port = port
+        self._me = me
         self._fail_max = fail_max
         self._reset_after = reset_after
         self._look_up = hosts
@@ -77,7 +67,7 @@ class Forwarding:
             if not link.offer(errand):
                 errand.refuse(
                     Busy(
-                        f"node {self._name} has {MAX_ERRANDS} requests on their way to "
+                        f"node {self._me.name} has {MAX_ERRANDS} requests on their way to "
                         f"{link.address[0]}:{link.address[1]}",
                         hint="send again a little later, or through another node",
                     )
@@ -88,7 +78,7 @@ class Forwarding:
                 return
         errand.refuse(
             NotServing(
-                f"node {self._name} reaches no node that hosts {errand.symbol}: {trouble}",
+                f"node {self._me.name} reaches no node that hosts {errand.symbol}: {trouble}",
                 hint="p2px cluster status shows who hosts what",
             )
         )
@@ -121,7 +111,7 @@ class Forwarding:
             with self._changed:
                 self._pending -= Counter(errand.symbol for errand in homeless)
         for errand in homeless:
-            errand.refuse(NotServing(f"node {self._name} is stopping", hint="try another node"))
+            errand.refuse(NotServing(f"node {self._me.name} is stopping", hint="try another node"))
 
     def stop(self) -> None:
         """Let every thread end; what is in flight is answered ``Unknown``."""
@@ -160,23 +150,9 @@ class Forwarding:
             link = self._links.get(address)
             if link is None:
                 breaker = Breaker(f"{address[0]}:{address[1]}", self._fail_max, self._reset_after)
-                link = self._links[address] = Link(address, breaker, self._connect, self.place)
+                link = self._links[address] = Link(address, breaker, self._me.call, self.place)
                 thread = threading.Thread(target=link.run, name=f"forward {address[1]}", daemon=True)
                 thread.start()
                 if self._stopping:
                     link.stop()
         return link
-
-    def _connect(self, address: Address) -> Connection:
-        connection, introduction, _ = dial(
-            *address,
-            self._credentials,
-            role=ROLE_PEER,
-            caller=self._name,
-            caller_port=self._port,
-            timeout=DIAL_S,
-        )
-        if introduction.cluster != self._cluster or introduction.node == self._name:
-            connection.release()
-            raise ConnectionLost(f"{connection.address} is no peer: it is {introduction.node}")
-        return connection

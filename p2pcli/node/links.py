@@ -15,10 +15,11 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.node.distribution import Address
+from p2pcli.node.introduction import Address
 from p2pcli.node.requests import (
     Fault,
     Forward,
+    Greeting,
     NotServing,
     Read,
     ReadTrades,
@@ -117,13 +118,13 @@ class Link:
         self,
         address: Address,
         breaker: Breaker,
-        connect: Callable[[Address], Connection],
+        call: Callable[[Address], tuple[Connection, Greeting]],
         elsewhere: Callable[[Errand, str], None],
     ) -> None:
         """``elsewhere`` is given what certainly did not happen here, and why it did not."""
         self.address = address
         self.breaker = breaker
-        self._dial = connect
+        self._call = call
         self._elsewhere = elsewhere
         self._queue: deque[Errand] = deque()
         self._flying: dict[int, tuple[Errand, Connection]] = {}
@@ -197,7 +198,8 @@ class Link:
             return errands
 
     def _connect(self) -> Connection:
-        self._connection = connection = self._dial(self.address)
+        connection, _ = self._call(self.address)
+        self._connection = connection
         threading.Thread(target=self._hear, args=(connection,), name="forward answers", daemon=True).start()
         return connection
 

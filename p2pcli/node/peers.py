@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from p2pcli.errors import NotRunning
 from p2pcli.node.discovery import Discovery, market_service_name, node_service_name, service_name
-from p2pcli.node.distribution import Address, Distribution
+from p2pcli.node.distribution import Distribution
 from p2pcli.node.forwarding import Forwarding
+from p2pcli.node.introduction import Address, Introduction
 from p2pcli.node.plan import NodePlan
 from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.credentials import Credentials
@@ -22,24 +23,10 @@ class Peers:
         self._mine = {(host, port) for host in hosts_of(plan.name, plan.host)}
         self._hosts = set(plan.hosts) or {instrument.symbol for instrument in plan.markets}
         self._registry = RegistryClient(plan.registry, plan.registry_timeout_s)
-        self.distribution = Distribution(
-            plan.name,
-            plan.cluster,
-            credentials,
-            port,
-            plan.breaker_failures,
-            plan.breaker_reset_s,
-            plan.queued_batches,
-        )
-        self.forwarding = Forwarding(
-            plan.name,
-            plan.cluster,
-            credentials,
-            port,
-            self._hosting,
-            plan.breaker_failures,
-            plan.breaker_reset_s,
-        )
+        me = Introduction(plan.name, plan.cluster, credentials, port)
+        breaker = plan.breaker_failures, plan.breaker_reset_s
+        self.distribution = Distribution(me, *breaker, plan.queued_batches)
+        self.forwarding = Forwarding(me, self._hosting, *breaker)
         names = [service_name(plan.cluster), node_service_name(plan.cluster, plan.name)]
         names += [market_service_name(plan.cluster, symbol) for symbol in sorted(self._hosts)]
         self._discovery = (
