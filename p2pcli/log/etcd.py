@@ -42,9 +42,8 @@ class EtcdLog:
         self._reader = EtcdReader(self._market)
         self._poll_s = poll_s
         self._room = threading.Lock()  # held while room is being made
-        self._sent: dict[
-            Lane, int
-        ] = {}  # lanes known to be listed, and the last number this object put there
+        # Lanes known to be listed, and the last number that this object put into each.
+        self._sent: dict[Lane, int] = {}
 
     @property
     def poll_s(self) -> float:

@@ -193,7 +193,10 @@ def add_range(operations: Any, key: bytes, **fields: Any) -> None:
 
 
 def _claim_place(client: EtcdClient, place: EtcdPlace, key: bytes, timeout: float) -> None:
-    owner, _ = _claim(client, key, place.identity.encode(), timeout)
+    mine = place.identity.encode()
+    owner, since = _claim(client, key, mine, timeout)
+    if not owner and mine:  # it was opened before by somebody who was not told whose it is
+        owner, _ = _claim(client, key, mine, timeout, since)
     if place.identity and owner.decode(errors="replace") != place.identity:
         raise OtherCluster(
             f"log {place.shown()}: another cluster of this name keeps its log there",
@@ -201,10 +204,13 @@ def _claim_place(client: EtcdClient, place: EtcdPlace, key: bytes, timeout: floa
         )
 
 
-def _claim(client: EtcdClient, key: bytes, value: bytes, timeout: float) -> tuple[bytes, int]:
-    """Put ``value`` where nothing is; return what is there then, and since which revision."""
+def _claim(client: EtcdClient, key: bytes, value: bytes, timeout: float, since: int = 0) -> tuple[bytes, int]:
+    """Put ``value`` where nothing is, or what is there ``since`` that revision; return what is there then.
+
+    And since which revision it is.
+    """
     request = MESSAGES["TxnRequest"]()
-    request.compare.add(target=CREATE, key=key, create_revision=0)
+    request.compare.add(target=MOD, key=key, mod_revision=since)
     add_put(request.success, key, value)
     for operations in (request.success, request.failure):
         add_range(operations, key)

@@ -148,6 +148,17 @@ def test_another_cluster_of_the_same_name_is_refused_and_does_not_wipe(place):
         assert wipe(f"{place}?identity=one") == 4
 
 
+def test_a_log_that_was_nobodys_becomes_the_first_clusters_that_says_its_name(place):
+    with EtcdLog(place, "m") as log:
+        log.append(batch(1), TIMEOUT_S)
+    with EtcdLog(f"{place}?identity=one", "m") as log:
+        assert log.last() == 1
+    with EtcdLog(place, "m") as log:  # whoever is not told whose it is may read and write it
+        assert log.last() == 1
+    with pytest.raises(OtherCluster):
+        EtcdLog(f"{place}?identity=two", "m")
+
+
 def test_a_log_that_was_removed_under_a_writer_stops_it(place, opened):
     log = opened()
     log.append(batch(1), TIMEOUT_S)
