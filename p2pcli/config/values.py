@@ -15,6 +15,7 @@ from p2pcli.market.instrument import BadNumber, units_of
 T = TypeVar("T")
 
 MAX_TEXT = 4096  # characters of one value; a path has at most as many
+MAX_ETCD = 9  # members of one etcd cluster
 MAX_ITEMS = 999  # items of one list
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -201,8 +202,16 @@ def _log_url(text: str) -> str | None:
     if text.startswith("etcd://"):
         members, slash, prefix = text.removeprefix("etcd://").partition("/")
         addresses = members.split(",")
-        fits = len(set(addresses)) == len(addresses) <= 9 and all(_address(each) for each in addresses)
-        return text if fits and (not slash or _KEY_PREFIX.fullmatch(prefix)) else None
+        for address in addresses:
+            if not _address(address):
+                raise BadValue(f"expected {ADDRESS.expected} for each member of etcd, found {shown(address)}")
+        if len(addresses) > MAX_ETCD or len(set(addresses)) < len(addresses):
+            raise BadValue(f"expected 1 to {MAX_ETCD} different members of etcd, found {len(addresses)}")
+        if slash and not _KEY_PREFIX.fullmatch(prefix):
+            raise BadValue(
+                f"expected a prefix of letters, digits, _ . - and / for keys, found {shown(prefix)}"
+            )
+        return text
     return None
 
 
@@ -233,10 +242,7 @@ def _hosting(text: str) -> tuple[str, tuple[str, ...]] | None:
 HOSTING: Kind[tuple[str, tuple[str, ...]]] = Kind("NODE=MARKET+MARKET like client2=BTC/USD+ETH/USD", _hosting)
 HOST: Kind[str] = Kind("an IPv4 address or a host name", _host)
 ADDRESS: Kind[str] = Kind("HOST:PORT like 127.0.0.1:30001", _address)
-LOG_URL: Kind[str] = Kind(
-    "sqlite, sqlite:///FOLDER or etcd://HOST:PORT,HOST:PORT,...[/PREFIX] of 1 to 9 different members",
-    _log_url,
-)
+LOG_URL: Kind[str] = Kind("sqlite, sqlite:///FOLDER or etcd://HOST:PORT,HOST:PORT,...[/PREFIX]", _log_url)
 
 
 def _seconds(expected: str, fits: Callable[[float], bool] = lambda _: True) -> Kind[float]:

@@ -50,7 +50,7 @@ WRONG = [
     ("cluster: {ready_timeout: 2h}", "1: cluster.ready_timeout: expected a duration from 1s to 1h, found '2h'"),
     ("log: {durable: no}", "1: log.durable: expected one of true, false, found 'no'"),
     ("log: {durable: off}", "1: log.durable: expected one of true, false, found 'off'"),
-    ("log: {url: mysql}", "1: log.url: expected sqlite, sqlite:///FOLDER or etcd://HOST:PORT,HOST:PORT,...[/PREFIX] of 1 to 9 different members, found 'mysql'"),
+    ("log: {url: mysql}", "1: log.url: expected sqlite, sqlite:///FOLDER or etcd://HOST:PORT,HOST:PORT,...[/PREFIX], found 'mysql'"),
     ("logging: {level: loud}", "1: logging.level: expected one of debug, info, warning, error, found 'loud'"),
     ("logging: {file_size: 10}", "1: logging.file_size: expected a size from 4KiB to 10GiB, found '10'"),
     ("logging: {folder: \"a\\0b\"}", "1: logging.folder: expected the path of a folder, found 'a\\x00b'"),

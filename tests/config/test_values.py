@@ -146,6 +146,21 @@ def test_other_text_is_no_log_url(text: str) -> None:
         values.LOG_URL.read(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("etcd://a:1,b:0", "expected HOST:PORT like 127.0.0.1:30001 for each member of etcd, found 'b:0'"),
+        ("etcd://a:1,:2", "expected HOST:PORT like 127.0.0.1:30001 for each member of etcd, found ':2'"),
+        ("etcd://a:1,a:1", "expected 1 to 9 different members of etcd, found 2"),
+        ("etcd://a:1/x?y", "expected a prefix of letters, digits, _ . - and / for keys, found 'x?y'"),
+    ],
+)
+def test_what_is_wrong_with_the_address_of_an_etcd_is_said(text: str, message: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        values.LOG_URL.read(text)
+    assert caught.value.message == message
+
+
 @pytest.mark.parametrize("text", ["yes", "no", "on", "off", "True", "1", "y", ""])
 def test_a_flag_is_true_or_false_and_nothing_else(text: str) -> None:
     with pytest.raises(BadValue, match="one of true, false"):

@@ -109,7 +109,12 @@ class EtcdMembers:
             self.kill(index)
 
     def pause(self, index: int) -> None:
-        self._signal(index, signal.SIGSTOP)
+        """Stop a member in mid-work, and return once it has stopped."""
+        process = self._processes[index]
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{process.pid}/stat")
+        eventually(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", START_S)
 
     def resume(self, index: int) -> None:
         self._signal(index, signal.SIGCONT)
