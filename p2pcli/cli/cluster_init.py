@@ -9,6 +9,8 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
 from p2pcli.clock import now_ns
 from p2pcli.cluster.cluster_file import cluster_file
+from p2pcli.cluster.control import Control
+from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning
 from p2pcli.config import Config
 from p2pcli.errors import Conflict
 from p2pcli.node.tls_folder import TlsFolder
@@ -20,6 +22,12 @@ class FileDiffers(Conflict):
     """A file is there already and says something else."""
 
     code = "file_differs"
+
+
+class RunsWithoutTls(Conflict):
+    """A cluster that runs on plain TCP cannot be given a CA meanwhile."""
+
+    code = "runs_without_tls"
 
 
 @click.command(
@@ -49,14 +57,15 @@ def init(
     config = invocation.config_with({"cluster.host": host, "log.url": log, "markets": tuple(markets)})
     folder, screen = invocation.folder_of(config), invocation.screen
     authority = TlsFolder(folder.tls)
-    if out is not None and authority.authority():
+    if out is not None:  # before anything is made; a CA that is not there yet is in no file
         _check_same(out, _text(config, authority.authority()))
+    if not authority.authority():
+        _check_stopped(folder)
     folder.prepare()
     is_new = authority.found(folder.name, now_ns() // 10**9)
     certificate = authority.authority()
     text = _text(config, certificate)
     if out is not None:
-        _check_same(out, text)
         Path(out).write_text(text)
     said = "has a CA now" if is_new else "had a CA already"
     screen.note(f"cluster {folder.name} {said}; its key and the cluster's secret are in {folder.path}")
@@ -76,6 +85,18 @@ def init(
                 "text": text,
             }
         )
+
+
+def _check_stopped(folder: ClusterFolder) -> None:
+    """Raise ``RunsWithoutTls`` when nodes run that would not understand their callers any more."""
+    try:
+        Control(folder).close()
+    except ClusterNotRunning:
+        return
+    raise RunsWithoutTls(
+        f"cluster {folder.name} is running without TLS; with a CA here, its nodes could not be reached",
+        hint=f"p2px cluster down --name {folder.name}, and then init and up",
+    )
 
 
 def _text(config: Config, certificate: str) -> str:

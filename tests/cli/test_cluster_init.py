@@ -45,6 +45,8 @@ def test_a_cluster_with_a_ca_speaks_tls_at_every_address(own):
         ExchangeClient("127.0.0.1", int(port), Credentials(credentials.secret))
     with pytest.raises(CertificateRefused):
         ExchangeClient("127.0.0.2", int(port), credentials)  # loopback too, but nobody's address
+    callers = own("registry", "lookup", "p2px:exchange", "-o", "json")
+    assert "127.0.0.1" not in callers.out, "what only this machine reaches was announced"
     metrics = own("node", "info", "client1", "-o", "json").json["metrics"]
     assert metrics is None
     assert report.child("client1").addresses["grenache"].startswith("127.0.0.1:")
@@ -52,6 +54,26 @@ def test_a_cluster_with_a_ca_speaks_tls_at_every_address(own):
     with own.client("client1") as client:
         peers = client.status().peers
     assert set(peers) <= {"client2"}, "a node that listens everywhere is not its own peer"
+
+
+def test_a_file_that_is_something_else_is_left_alone_and_nothing_is_made(own):
+    (own.cwd / "notes.txt").write_text("mine")
+    said = own("cluster", "init", "--out", str(own.cwd / "notes.txt"))
+    assert (said.code, (own.cwd / "notes.txt").read_text()) == (6, "mine")
+    assert not own.folder.path.exists()
+
+
+def test_a_cluster_that_runs_without_tls_is_not_given_a_ca(own):
+    assert own("cluster", "up", "-n", "1").code == 0
+    said = own("cluster", "init")
+    assert said.code == 6
+    assert said.err.startswith("error: cluster default is running without TLS")
+    assert own("order", "buy", "1@5").code == 0
+    assert own("cluster", "down").code == 0
+    assert own("cluster", "init").code == 0
+    assert own("cluster", "up").code == 0
+    assert own("cluster", "init").code == 0
+    assert own("order", "ls", "-o", "json").json[0]["price"] == "5.00"
 
 
 def test_repeating_it_changes_nothing(own):
