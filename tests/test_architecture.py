@@ -152,7 +152,7 @@ STARRED: dict[str, str] = {
     "node.files": "disk",
     "node.forwarding": "threads clock",
     "node.history": "threads disk clock",
-    "node.hosted": "threads disk chance",
+    "node.hosted": "threads disk chance clock",
     "node.key_file": "disk",
     "node.links": "threads clock",
     "node.metrics_http": "sockets clock",

@@ -128,8 +128,10 @@ def _join_here(invocation: Invocation, wanted: _Wanted) -> None:
     slot = hosting(plan, NodeSlot(name, port, tuple(markets)), ())
     whole = msgspec.structs.replace(plan, nodes=(*plan.nodes, slot), host=host or plan.host)
     joined = node_plan(whole, folder, name)
+    metrics_port = joined.node.metrics_port and 0  # the numbered ports are the supervisor's nodes'
     joined = msgspec.structs.replace(
-        joined, node=msgspec.structs.replace(joined.node, registry=list(registry))
+        joined,
+        node=msgspec.structs.replace(joined.node, registry=list(registry), metrics_port=metrics_port),
     )
     with _OnlyOne(folder, name):
         invocation.screen.note(f"node {name} joins cluster {folder.name}")
@@ -148,6 +150,7 @@ def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) 
             hint="p2px node join without --cluster-file runs one more node of it here",
         )
     host = host or joining.host_towards(config)
+    members = members or joining.members_here(config, host)
     registry = (*members, *config.registry.grapes)
     before = folder.joined()
     name = node or (before.name if before else _free_name(invocation, plan_cluster(config), registry))

@@ -21,6 +21,8 @@ from p2pcli.config import Config
 from p2pcli.errors import BadInput, P2pxError
 from p2pcli.grenache.process import GatewayPlan
 from p2pcli.grenache.process import run as run_node
+from p2pcli.node.discovery import service_name
+from p2pcli.registry.client import RegistryClient
 from p2pcli.registry.process import MemberPlan
 from p2pcli.registry.process import run as run_member
 from p2pcli.registry.udp import address_towards
@@ -64,6 +66,19 @@ def host_towards(config: Config) -> str:
         )
     other, _, port = others[0].rpartition(":")
     return address_towards((other, int(port)))
+
+
+def members_here(config: Config, host: str) -> tuple[str, ...]:
+    """Return the registry member that serves this machine already, on the settings' first port; or none."""
+    for port in config.registry.http_ports[:1]:
+        address = f"{host}:{port}"
+        try:
+            with RegistryClient([address], config.registry.request_timeout) as member:
+                member.lookup(service_name(config.cluster.name))
+        except P2pxError:
+            continue
+        return (address,)
+    return ()
 
 
 def joining(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import randbits
 
+from p2pcli.clock import monotonic
 from p2pcli.errors import Conflict, NotRunning, P2pxError
 from p2pcli.log.entry import Corrupt, Entry, Unavailable, new_epoch
 from p2pcli.market.commands import Checkpoint, Command
@@ -27,6 +28,8 @@ from p2pcli.node.snapshots import NoSnapshot, Snapshots
 from p2pcli.node.state import BadSnapshot, OtherStateVersion
 
 JOIN_S = 10.0
+STEP = 10_000  # entries read between two looks whether the node is told to stop
+TELL_S = 5.0  # between two lines about a long log
 DRAIN_S = 6.0  # longest wait for answers of a node that stops: an append and a little
 LATE = 100  # entries that nodes may have appended to a log after its end, about
 MAX_ASIDE = 9  # states that differed at one sequence and are kept
@@ -83,10 +86,11 @@ class HostedMarket:
     def history(self) -> History:
         return self._history
 
-    def recover(self, fetch: Callable[[str], PeerSnapshots]) -> None:
+    def recover(self, fetch: Callable[[str], PeerSnapshots], stop: threading.Event) -> None:
         """Apply what the log has after the snapshot; ``fetch`` a peer's when the log begins later.
 
         A node that has nothing yet takes a peer's as well when the log is long; its history begins there.
+        Returns early, and then not recovered, when ``stop`` is set.
 
         Raises ``Corrupt`` when the log ends before what this node has applied, or has something else
         there: acknowledged orders are missing then, and only a person can say where they are.
@@ -114,9 +118,22 @@ class HostedMarket:
                 restored,
                 hint="put the right log back, or start over with p2px cluster down --wipe",
             )
-        self.replica.catch_up(last)
+        self._catch_up(last, stop)
         check_here(self.replica.moving, self.replica.sequence)
-        logger.info("recovered", extra={"market": self.instrument.symbol, "sequence": last})
+        logger.info("recovered", extra=self._at())
+
+    def _catch_up(self, last: int, stop: threading.Event) -> None:
+        told = monotonic()
+        while (at := self.replica.sequence) < last and not stop.is_set():
+            self.replica.catch_up(min(last, at + STEP))
+            if self.replica.sequence == at:
+                return  # the log has no more: whoever reads it next finds out why
+            if monotonic() - told > TELL_S:
+                told = monotonic()
+                logger.info("reading the log, which has %d entries", last, extra=self._at())
+
+    def _at(self) -> dict[str, object]:
+        return {"market": self.instrument.symbol, "sequence": self.replica.sequence}
 
     def _went_elsewhere(self, last: int) -> LogMoved | None:
         """Say so when the log has ended: this node may have gone on with it where it is now."""

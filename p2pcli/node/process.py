@@ -83,8 +83,9 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
             if not plan.hosts or instrument.symbol in plan.hosts:
                 markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
-            market.recover(lambda symbol: peer_snapshots(plan, credentials, symbol))
-        _serve(plan, credentials, porter, listener, markets, threads, ready, stop)
+            market.recover(lambda symbol: peer_snapshots(plan, credentials, symbol), stop)
+        if not stop.is_set():
+            _serve(plan, credentials, porter, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:

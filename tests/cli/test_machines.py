@@ -216,3 +216,14 @@ def test_a_rolling_restart_under_load_fails_no_operation(first):
 def test_a_restart_of_nothing_and_of_everything_at_once_is_bad_usage(first):
     assert first("cluster", "restart").code == 2
     assert first("cluster", "restart", "client1", "--rolling").code == 2
+
+
+def test_a_second_node_of_a_machine_uses_the_member_that_serves_it_already(first, second, token):
+    with (
+        second.joins("dave", "--token", token) as dave,
+        second.joins("erin", "--token", token, "--market", "ETH/USD") as erin,
+    ):
+        assert "http" in dave.addresses
+        assert "http" not in erin.addresses
+        assert {"dave", "erin"} <= set(first("verify", "-o", "json").json["markets"]["ETH/USD"]["nodes"])
+        assert erin.ends(signal.SIGTERM) == dave.ends(signal.SIGTERM) == 0

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from p2pcli.node.attest import StateDiffers
 from p2pcli.node.body import encode_body
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.hosted import NoPeerHasIt, OtherInstrument
-from p2pcli.node.process import BadSecretFile
+from p2pcli.node.process import BadSecretFile, run
 from p2pcli.node.replica import Replaced
 from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder, Push, encode
 from p2pcli.node.roaming import RoamingClient
@@ -164,12 +165,14 @@ def test_a_log_that_lost_entries_is_refused_and_the_sequence_named(start_node, t
 def test_another_log_of_the_same_length_is_refused(start_node, tmp_path):
     node = start_node()
     with node.client() as client:
+        client.book(MARKET, at_least=1)  # its Define is an entry of its own
         client.submit(MARKET, [sell(3, 100)])
         client.submit(MARKET, [sell(3, 100)])
     node.stop()
     shutil.rmtree(tmp_path / "log")
     other = start_node("client2")
     with other.client() as client:
+        client.book(MARKET, at_least=1)
         client.submit(MARKET, [sell(3, 101)])
         client.submit(MARKET, [sell(3, 101)])
     failure = start_node("client1").wait()
@@ -415,3 +418,19 @@ def test_a_book_of_any_size_is_read_whole_at_one_sequence(start_node):
         assert (sequence, len(book)) == (last, 6000)
         assert [view.order for view in book[:3]] == [1, 501, 1001]
         assert book == other.full_book(MARKET, at_least=last)[1]
+
+
+def test_a_node_that_is_told_to_stop_while_it_reads_the_log_does_not_serve(start_node, tmp_path):
+    node = start_node()
+    with node.client() as client:
+        client.submit(MARKET, [sell(3, 100)])
+    node.stop()
+    told = threading.Event()
+    told.set()
+    served: list[dict[str, str]] = []
+    run(
+        msgspec.structs.replace(node.plan, name="client2", folder=str(tmp_path / "client2")),
+        served.append,
+        told,
+    )
+    assert served == []
