@@ -17,7 +17,7 @@ from p2pcli.node.plan import NodePlan
 from p2pcli.node.process import run
 from p2pcli.node.requests import BadRequest, Forbidden
 from p2pcli.node.tls_folder import TlsFolder
-from p2pcli.node.tokens import Token, Tokens, read_token
+from p2pcli.node.tokens import Tokens, read_token
 from p2pcli.rpc.auth import TokenRefused, WrongSecret
 from p2pcli.rpc.certificates import facts, fingerprint, new_request
 from p2pcli.rpc.handshake import ask_authority
@@ -239,4 +239,3 @@ def test_what_a_machine_is_given_is_not_shown_by_accident(first):
     with first.joiner(first.token()) as joiner:
         given = joiner.enrol("bob", ["127.0.0.1"], new_request("bob").certificate)
     assert repr(given) == "Enrolled(...)"
-    assert isinstance(read_token(first.token()), Token)
