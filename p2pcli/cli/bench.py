@@ -181,10 +181,13 @@ def _arena(invocation: Invocation, stack: ExitStack) -> "tuple[ClusterFolder, Cl
             return own, control.report()
 
 
+_RESULT_HINT = "p2px bench -o json > before.json writes one"
+
+
 def _read(path: Path) -> Result:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Result)
     except OSError as error:
-        raise BadResultFile(f"cannot read {path}: {error.strerror}") from error
+        raise BadResultFile(f"cannot read {path}: {error.strerror}", hint=_RESULT_HINT) from error
     except msgspec.MsgspecError as error:
-        raise BadResultFile(f"{path} is no result of p2px bench: {error}") from error
+        raise BadResultFile(f"{path} is no result of p2px bench: {error}", hint=_RESULT_HINT) from error

@@ -21,6 +21,7 @@ from p2pcli.cli.verbs import Group
 from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.folder import ClusterFolder, clusters, not_running
+from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES
 from p2pcli.cluster.report import ClusterReport, ClusterState
 from p2pcli.errors import BadInput, P2pxError
 
@@ -55,10 +56,12 @@ cluster = Group(
         "p2px cluster up --name test --market BTC/USD --market ETH/USD --ephemeral",
     ),
 )
-@click.option("-n", "--nodes", type=click.IntRange(1), metavar="COUNT", help="Nodes: client1, client2, ...")
+@click.option(
+    "-n", "--nodes", type=click.IntRange(1, MAX_NODES), metavar="COUNT", help="Nodes: client1, client2, ..."
+)
 @click.option(
     "--bots",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MAX_BOTS),
     metavar="COUNT",
     help="Example clients that keep trading: bot1, bot2, ...",
 )
@@ -291,8 +294,10 @@ _process_command("kill", "Kill a process as a crash would; it is started again."
 
 
 @cluster.command("scale", examples=("p2px cluster scale 5", "p2px cluster scale --bots 3"))
-@click.argument("count", type=click.IntRange(1), required=False)
-@click.option("--bots", type=click.IntRange(0), metavar="COUNT", help="Have so many bots: bot1, bot2, ...")
+@click.argument("count", type=click.IntRange(1, MAX_NODES), required=False)
+@click.option(
+    "--bots", type=click.IntRange(0, MAX_BOTS), metavar="COUNT", help="Have so many bots: bot1, bot2, ..."
+)
 @click.pass_obj
 def scale(invocation: Invocation, count: int | None, bots: int | None) -> None:
     """Have COUNT nodes: start new ones, or stop those with the highest numbers."""

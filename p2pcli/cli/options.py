@@ -11,7 +11,7 @@ from p2pcli.errors import BadInput, P2pxError
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
 
-LONGEST_S = 7 * 24 * 3600
+LONGEST_S = 30 * 24 * 3600
 OPEN_ORDERS_OFFERED = 200  # more would not help anybody who types
 
 
@@ -77,6 +77,13 @@ def as_seconds(_: click.Context, option: click.Parameter, text: str | None) -> f
     return seconds
 
 
+def _named(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Refuse an empty name: ``--node "$NODE"`` with no such variable would trade as another node."""
+    if text == "":
+        raise click.BadParameter("expected a name, found nothing", param=option)
+    return text
+
+
 complete_nodes = _completer(_node_names)
 complete_processes = _completer(_process_names)
 complete_markets = _completer(_market_names)
@@ -85,9 +92,13 @@ complete_open_orders = _completer(_open_orders)
 
 def node_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--node``."""
-    return click.option("--node", metavar="NAME", help="The node to talk to.", shell_complete=complete_nodes)(
-        command
-    )
+    return click.option(
+        "--node",
+        metavar="NAME",
+        callback=_named,
+        help="The node to talk to.",
+        shell_complete=complete_nodes,
+    )(command)
 
 
 def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +106,7 @@ def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--market",
         metavar="BASE/QUOTE",
+        callback=_named,
         help="The market, where there are several.",
         shell_complete=complete_markets,
     )(command)

@@ -34,6 +34,8 @@ from p2pcli.market.commands import Amend, Cancel, Command, Place, Side
 from p2pcli.market.instrument import MARKET_PRICE, Instrument
 
 MAX_LINE = 64 * 1024  # characters; an order needs about 200
+EXAMPLE = 'write it like {"side": "buy", "quantity": "0.5", "price": "30000"}'
+EXAMPLES = {"side": "buy", "quantity": "0.5"}
 FIELDS = (
     "op",
     "side",
@@ -46,6 +48,7 @@ FIELDS = (
     "client_order_id",
     "order_id",
 )
+ALL_FIELDS = f"the fields are {', '.join(FIELDS)}"
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 FLAGS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": True, "yes": True}
 USED_BY = {
@@ -109,7 +112,10 @@ class Reader:
         op = _one_of("op", fields.get("op", "place"), USED_BY)
         for name in fields:
             if name not in USED_BY[op]:
-                raise BadLine(f"{name} does not belong to a line that would {op}")
+                raise BadLine(
+                    f"{name} does not belong to a line that would {op}",
+                    hint=f"its fields are {listed(each for each in FIELDS if each in USED_BY[op])}",
+                )
         if op == "place":
             instrument = market_named(self._instruments, fields.get("market", self._market))
             return FileCommand(number, instrument, self._place(number, instrument, fields))
@@ -152,7 +158,9 @@ class Reader:
     def _order(self, fields: Fields) -> tuple[Instrument, int]:
         name, client_id = fields.get("order_id"), fields.get("client_order_id")
         if bool(name) == bool(client_id):
-            raise BadLine("either order_id or client_order_id must say which order is meant")
+            raise BadLine(
+                "either order_id or client_order_id must say which order is meant", hint="give one of them"
+            )
         if name:
             return order_named(self._instruments, name)
         return market_named(self._instruments, fields.get("market", self._market)), 0
@@ -180,20 +188,32 @@ def fields_of(lines: Iterable[str]) -> Iterator[tuple[int, Fields | BadInput]]:
 
 def _json_fields(line: str) -> Fields | BadInput:
     if len(line) > MAX_LINE:
-        return BadLine(f"longer than {MAX_LINE} characters")
+        return BadLine(f"longer than {MAX_LINE} characters", hint="an order needs about 200")
     try:
         raw = _raw_fields.decode(line)
         fields = {name: _text(name, bytes(value)) for name, value in raw.items()}
     except BadLine as error:
         return error
     except RecursionError:
-        return BadLine("not a JSON object: nested too deep")
+        return BadLine("not a JSON object: nested too deep", hint=EXAMPLE)
     except msgspec.MsgspecError as error:
-        return BadLine(f"not a JSON object: {error}")
+        return BadLine(f"not a JSON object: {str(error).removeprefix('JSON is malformed: ')}", hint=EXAMPLE)
+    twice = next((name for name in raw if line.count(f'"{name}"') > 1 and _is_twice(line, name)), None)
+    if twice is not None:
+        return BadLine(f"{twice[:60]!a} is there twice", hint="keep one of them")
     unknown = next((name for name in fields if name not in FIELDS), None)
     if unknown is not None:
-        return BadLine(f"no field {unknown[:60]!a}", hint=did_you_mean(unknown, FIELDS))
+        return BadLine(f"no field {unknown[:60]!a}", hint=did_you_mean(unknown, FIELDS) or ALL_FIELDS)
     return {name: text for name, text in fields.items() if text}
+
+
+def _is_twice(line: str, wanted: str) -> bool:
+    """Return whether an object names a field twice, of which the decoder keeps the last."""
+    from json import JSONDecoder  # only a line in which it may be so pays for it
+
+    names: list[str] = []
+    JSONDecoder(object_pairs_hook=lambda pairs: names.extend(name for name, _ in pairs)).decode(line)
+    return names.count(wanted) > 1
 
 
 def _text(name: str, raw: bytes) -> str:
@@ -203,7 +223,7 @@ def _text(name: str, raw: bytes) -> str:
     if raw in (b"null",):
         return ""
     if raw[:1] in b"{[":
-        raise BadLine(f"{name[:60]} must be text or a number")
+        raise BadLine(f"{name[:60]} must be text or a number", hint=EXAMPLE)
     return raw.decode("ascii")
 
 
@@ -216,7 +236,7 @@ def _header(line: str) -> list[str]:
                 hint=did_you_mean(name, FIELDS) or "begin the file with a line like side,quantity,price",
             )
         if names.count(name) > 1:
-            raise BadLine(f"line 1: the header names {name} twice")
+            raise BadLine(f"line 1: the header names {name} twice", hint="keep one of them")
     return names
 
 
@@ -225,15 +245,21 @@ def _csv_fields(
 ) -> Iterator[tuple[int, Fields | BadInput]]:
     for number, line in numbered:
         if len(line) > MAX_LINE:
-            yield number, BadLine(f"longer than {MAX_LINE} characters")
+            yield number, BadLine(f"longer than {MAX_LINE} characters", hint="an order needs about 200")
             continue
         try:
             values = next(csv.reader([line], strict=True))
         except (csv.Error, StopIteration) as error:
-            yield number, BadLine(f"not a line of CSV: {error}")
+            yield number, BadLine(f"not a line of CSV: {error}", hint="a quote that opens must close")
             continue
         if len(values) != len(names):
-            yield number, BadLine(f"{len(values)} values where the header has {len(names)} fields")
+            yield (
+                number,
+                BadLine(
+                    f"{len(values)} values where the header has {len(names)} fields",
+                    hint=",".join(names),
+                ),
+            )
             continue
         pairs = ((name, value.strip()) for name, value in zip(names, values, strict=True))
         yield number, {name: value for name, value in pairs if value}
@@ -241,7 +267,7 @@ def _csv_fields(
 
 def _needed(fields: Fields, name: str) -> str:
     if name not in fields:
-        raise BadLine(f"{name} is missing")
+        raise BadLine(f"{name} is missing", hint=f"give {name}, like {EXAMPLES[name]}")
     return fields[name]
 
 

@@ -10,8 +10,9 @@ from p2pcli.cli.reach import registry_addresses
 from p2pcli.cli.render.table import Column, Table
 from p2pcli.cli.verbs import Group
 from p2pcli.cluster.folder import not_running
-from p2pcli.errors import NotFound
+from p2pcli.errors import BadInput, NotFound
 from p2pcli.registry.client import RegistryClient
+from p2pcli.registry.items import MAX_VALUE
 
 registry = Group("registry", help="Who is where: look up, announce, store; run a member.")
 
@@ -69,6 +70,8 @@ def lookup(invocation: Invocation, name: str, at: Sequence[str]) -> None:
 @click.pass_obj
 def announce(invocation: Invocation, name: str, port: int, at: Sequence[str]) -> None:
     """Announce that NAME is served at PORT of this machine, for about two minutes."""
+    if not name.strip():
+        raise BadInput("NAME is empty", hint="p2px registry announce rest:util:net 1337")
     with _client(invocation, at) as client:
         members = client.announce(name, port)
     screen = invocation.screen
@@ -84,6 +87,12 @@ def announce(invocation: Invocation, name: str, port: int, at: Sequence[str]) ->
 @click.pass_obj
 def put(invocation: Invocation, value: str, at: Sequence[str]) -> None:
     """Store VALUE, at most 1000 bytes, under the key that is printed: its SHA-1."""
+    octets = len(value.encode(errors="surrogateescape"))
+    if octets > MAX_VALUE:
+        raise BadInput(
+            f"VALUE has {octets} bytes, the registry keeps at most {MAX_VALUE}",
+            hint="put it somewhere else, and store where",
+        )
     with _client(invocation, at) as client:
         key = client.put(value)
     screen = invocation.screen

@@ -108,18 +108,21 @@ class Screen:
             return
         import msgspec
 
-        between = "\n"
+        begin = f'{{"{name}": [\n'
+        before = begin
 
         def add(document: Any) -> None:
-            nonlocal between
-            print(between + msgspec.json.encode(document).decode(), end="")
-            between = ",\n"
+            nonlocal before
+            print(before + msgspec.json.encode(document).decode(), end="")
+            before = ",\n"
 
-        print(f'{{"{name}": [', end="")
         try:
             yield add
-        finally:
-            print("\n]}")
+        except BaseException:
+            if before != begin:  # else the failure is the document
+                print("\n]}")
+            raise
+        print("\n]}" if before != begin else f'{{"{name}": []}}')
 
     def objects(self, objects: Iterable[Any]) -> None:
         """Print several objects: one a line for jsonl, one array for json."""

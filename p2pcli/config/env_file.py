@@ -24,7 +24,8 @@ def parse(data: bytes, name: str, prefix: str) -> dict[str, Text]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadConfigFile(
-            f"{name} line {line}: expected UTF-8, found byte 0x{data[error.start]:02x}"
+            f"{name} line {line}: expected UTF-8, found byte 0x{data[error.start]:02x}",
+            hint="save the file as UTF-8",
         ) from None
     texts: dict[str, Text] = {}
     for binding in parse_stream(io.StringIO(text)):
@@ -40,11 +41,13 @@ def parse(data: bytes, name: str, prefix: str) -> dict[str, Text]:
             raise BadConfigFile(f"{name} line {line}: {binding.key} has no value", hint=f"{binding.key}=...")
         if _EXPANSION.search(binding.value):
             raise BadConfigFile(
-                f"{name} line {line}: {binding.key} uses ${{...}}, which p2px does not expand"
+                f"{name} line {line}: {binding.key} uses ${{...}}, which p2px does not expand",
+                hint="write out what it stands for",
             )
         if binding.key in texts:
             raise BadConfigFile(
-                f"{name} line {line}: {binding.key} is there twice, first on line {texts[binding.key].line}"
+                f"{name} line {line}: {binding.key} is there twice, first on line {texts[binding.key].line}",
+                hint="keep one of them",
             )
         texts[binding.key] = Text(binding.value, line)
     return texts
@@ -58,4 +61,4 @@ def _bad_line(where: str, statement: str) -> BadConfigFile:
             f"{where}: the quotes of {start.strip()[:40]!a} do not go around the whole value",
             hint="write it like NAME='some value'",
         )
-    return BadConfigFile(f"{where}: expected NAME=value, found {start[:40]!a}")
+    return BadConfigFile(f"{where}: expected NAME=value, found {start[:40]!a}", hint="begin a comment with #")

@@ -36,21 +36,23 @@ class UnknownSetting(BadSetting):
     code = "unknown_setting"
 
 
+FLAG = "flag"
+
+
 class Layer(msgspec.Struct, frozen=True):
     """The settings one source gives, by full key."""
 
-    source: str  # "flag", "environment", "default" or the path of a file
+    source: str  # FLAG, "environment", "default" or the path of a file
     values: dict[str, Tree]
     folder: Path  # where relative paths start
     user_home: Path  # what ~ stands for
-    variables: bool = False  # a source without lines that names settings by their environment variables
+    variables: bool = False  # whether it names settings by their environment variables
 
     def place(self, key: str, line: int = 0) -> str:
         """Return where a value stands: ``environment P2PX_LOG_URL``, ``/path/p2px.yaml line 12``."""
         if line:
             return f"{self.source} line {line}"
-        setting = MARKETS if key.startswith(f"{MARKETS}.") else key  # one variable holds all of them
-        return f"{self.source} {environment_name(setting)}" if self.variables else self.source
+        return f"{self.source} {environment_name(_variable_of(key))}" if self.variables else self.source
 
     def origin(self, key: str) -> str:
         """Return the place of a setting that this layer gives."""
@@ -75,7 +77,14 @@ class Layer(msgspec.Struct, frozen=True):
 
     def refuse(self, key: str, tree: Tree, setting: Setting, what: str) -> NoReturn:
         """Raise ``BadSetting`` about the value at ``tree``."""
-        hint = f"for example {key}: {setting.default}" if setting.default else None
+        if not setting.default:
+            hint = f"or leave {key} empty"
+        elif self.variables:
+            hint = f"for example {environment_name(_variable_of(key))}={setting.default}"
+        elif self.source == FLAG:
+            hint = f"for example {setting.default}"
+        else:
+            hint = f"for example {key}: {setting.default}"
         raise BadSetting(f"{self.place(key, tree.line)}: {key}: {what}", hint=hint)
 
     def _list(self, key: str, setting: Setting, kind: ListOf[Any], tree: Tree) -> tuple[Any, ...]:
@@ -95,6 +104,10 @@ class Layer(msgspec.Struct, frozen=True):
         return Path(os.path.normpath(path))
 
 
+def _variable_of(key: str) -> str:
+    return MARKETS if key.startswith(f"{MARKETS}.") else key  # one variable holds all of them
+
+
 def flatten(document: Table, source: str) -> dict[str, Tree]:
     """Return a document's settings by full key. Raises ``UnknownSetting`` and ``BadSetting``."""
     values: dict[str, Tree] = {}
@@ -107,7 +120,11 @@ def flatten(document: Table, source: str) -> dict[str, Tree]:
         elif isinstance(tree, Table):
             values |= _section(name, tree, source)
         elif not (isinstance(tree, Text) and not tree.text):  # every line commented out: fine
-            raise BadSetting(f"{place}: {name}: expected a mapping of settings, found {described(tree)}")
+            key, setting = next((key, one) for key, one in section_settings(name).items() if one.default)
+            raise BadSetting(
+                f"{place}: {name}: expected a mapping of settings, found {described(tree)}",
+                hint=f"write it like {name}: {{{key}: {setting.default}}}",
+            )
     return values
 
 
@@ -116,9 +133,9 @@ def unknown(place: str, name: str, known: list[str]) -> UnknownSetting:
     import difflib  # here, because a good configuration need not wait for its import
 
     # Perhaps the name is right and its section wrong or forgotten; otherwise it is misspelt.
-    near = [one for one in known if one.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else "p2px config show lists every setting"
+    last = {one.rpartition(".")[2]: one for one in reversed(known)}
+    near = difflib.get_close_matches(name.rpartition(".")[2], last, n=1, cutoff=0.6)
+    hint = f"did you mean {last[near[0]]}?" if near else "p2px config show lists every setting"
     return UnknownSetting(f"{place}: unknown setting {shown(name)}", hint=hint)
 
 

@@ -35,7 +35,8 @@ def instruments(layer: Layer, defaults: Mapping[str, Row]) -> tuple[tuple[Instru
         instrument = entry.instrument()
         if instrument.symbol in built:
             raise BadSetting(
-                f"{layer.place(MARKETS, item.line)}: markets: {instrument.symbol} is there twice"
+                f"{layer.place(MARKETS, item.line)}: markets: {instrument.symbol} is there twice",
+                hint="keep one of them",
             )
         built[instrument.symbol] = instrument
         rows += entry.rows
@@ -82,7 +83,8 @@ class _Entry:
             ).checked()
         except BadInstrument as error:
             raise BadSetting(
-                f"{self._layer.place(MARKETS, self._tree.line)}: {error.message}", error.hint
+                f"{self._layer.place(MARKETS, self._tree.line)}: {error.message}",
+                error.hint or "max_price is at least one tick, max_quantity at least one lot",
             ) from None
 
     def _fields(self, tree: Tree) -> dict[str, Tree]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from p2pcli.config.layers import BadSetting, Layer, flatten, one_line, unknown
+from p2pcli.config.layers import FLAG, BadSetting, Layer, flatten, one_line, unknown
 from p2pcli.config.merge import merge
 from p2pcli.config.settings import ENVIRONMENT_PREFIX, Config, Setting, all_settings, environment_name
 from p2pcli.config.tree import BadConfigFile, Sequence, Text, Tree
@@ -25,6 +25,7 @@ DEBUG_VARIABLE = (
 MAX_BYTES = 1 << 20  # of one file
 
 _PROGRAM = "p2px"
+_SPECIAL = (FILE_VARIABLE, DEBUG_VARIABLE)
 
 
 def load(
@@ -48,7 +49,7 @@ def load(
     named = config_file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     project = None if named else _found_upwards(cwd)
     layers = [
-        Layer("flag", _from_flags(flags or {}), cwd, user_home),
+        Layer(FLAG, _from_flags(flags or {}), cwd, user_home),
         Layer("environment", _from_environment(environ), cwd, user_home, variables=True),
         _env_file(project.parent if project else cwd, user_home),
         _yaml_file(cwd / named, user_home, wanted=True, pipe=True) if named else None,
@@ -89,7 +90,7 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, Tree]:
     values: dict[str, Tree] = {}
     for key, value in flags.items():
         if key not in settings:
-            raise unknown("flag", key, list(settings))
+            raise unknown(FLAG, key, list(settings))
         if value is None or value == () or value == []:
             continue
         values[key] = _flag_tree(key, settings[key], value)
@@ -111,11 +112,10 @@ def _flag_tree(key: str, setting: Setting, value: object) -> Tree:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Tree]:
-    special = (FILE_VARIABLE, DEBUG_VARIABLE)
     ours = {
         name: Text(value)
         for name, value in environ.items()
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in special
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in _SPECIAL
     }
     return _from_variables(ours, "environment")
 
@@ -125,6 +125,11 @@ def _from_variables(texts: Mapping[str, Text], source: str) -> dict[str, Tree]:
     keys = {environment_name(key): key for key in settings}
     values: dict[str, Tree] = {}
     for name, text in texts.items():
+        if name in _SPECIAL:
+            raise BadSetting(
+                f"{source} line {text.line}: {name} is read from the environment only, before any file",
+                hint=f"export {name}=...",
+            )
         if name not in keys:
             raise unknown(f"{source} line {text.line}" if text.line else source, name, list(keys))
         if text.text:  # an empty variable is one that is not set
@@ -153,7 +158,7 @@ def _env_file(folder: Path, user_home: Path) -> Layer | None:
     if path.stat().st_mode & stat.S_IWOTH:  # another user of this machine could say where the log is
         raise BadConfigFile(f"{path} may be written by everybody", hint=f"chmod o-w {path}")
     texts = env_file.parse(data, str(path), ENVIRONMENT_PREFIX)
-    return Layer(str(path), _from_variables(texts, str(path)), folder, user_home)
+    return Layer(str(path), _from_variables(texts, str(path)), folder, user_home, variables=True)
 
 
 def _yaml_file(path: Path, user_home: Path, wanted: bool = False, pipe: bool = False) -> Layer | None:
@@ -173,16 +178,24 @@ def _read(path: Path, wanted: bool = False, pipe: bool = False) -> bytes | None:
     """
     try:
         if not pipe and not stat.S_ISREG(os.stat(path).st_mode):
-            raise BadConfigFile(f"{path}: expected a file, found something else")
+            raise BadConfigFile(
+                f"{path}: expected a file, found something else",
+                hint="move it away, or name another --config",
+            )
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         if wanted:
-            raise BadConfigFile(f"{path}: there is no such configuration file") from None
+            raise BadConfigFile(
+                f"{path}: there is no such configuration file", hint="p2px config path shows which are read"
+            ) from None
         return None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadConfigFile(f"{shown(str(path))}: cannot be read: {reason}") from None
     if len(data) > MAX_BYTES:
-        raise BadConfigFile(f"{path}: expected at most {MAX_BYTES} bytes, found more")
+        raise BadConfigFile(
+            f"{path}: expected at most {MAX_BYTES} bytes, found more",
+            hint="all settings together need about 10,000; is this the file you mean?",
+        )
     return data

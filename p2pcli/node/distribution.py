@@ -238,7 +238,10 @@ class Distribution:
                 logger.info("breaker reset by hand", extra={"peer": peer})
                 return sender.breaker
         known = ", ".join(sorted(self.peers())) or "none"
-        raise NoSuchPeer(f"node {self.me.name} has no peer {peer[:60]!a}; its peers are {known}")
+        raise NoSuchPeer(
+            f"node {self.me.name} has no peer {peer[:60]!a}; its peers are {known}",
+            hint=f"p2px node info {self.me.name}",
+        )
 
     def stop(self) -> None:
         """Hang up on every peer and wait for the threads."""

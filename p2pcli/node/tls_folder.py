@@ -134,7 +134,9 @@ def read_private(path: Path) -> str:
         text = path.read_text(encoding="ascii")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise BadKeyFile(f"cannot read {path}: {reason}") from error
+        raise BadKeyFile(
+            f"cannot read {path}: {reason}", hint="p2px keys create OWNER --out FILE makes a key"
+        ) from error
     if mode & 0o077:
         raise BadKeyFile(f"{path} can be read by others", hint=f"chmod 600 {path}")
     return text

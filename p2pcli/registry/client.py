@@ -238,5 +238,8 @@ def _split(address: str) -> Address:
     text = address.removeprefix("http://").rstrip("/")
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise BadAddress(f"{address!r} is not the address of a registry, such as 127.0.0.1:30001")
+        raise BadAddress(
+            f"{address[:60]!a} is not the address of a registry: HOST:PORT with a port from 1 to 65535",
+            hint="p2px registry show --registry 127.0.0.1:30001",
+        )
     return host, int(port)

@@ -3,6 +3,7 @@
 A failure shows the block as it reads now, to be put into the table when the words changed on purpose.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -31,11 +32,29 @@ def named(case: Case) -> str:
     return f"line {case.line}"
 
 
+def is_plain(case: Case) -> bool:
+    """Whether the block is an error in text, and nothing else: no import with a result for every line."""
+    return case.where == ALONE and "json" not in case.command and case.said[0].startswith("error: ")
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case.where == ALONE], ids=named)
 def test_a_mistake_is_named_before_anything_is_looked_for(folder, case):
     words, environ, piped = prepared(case, folder, folder / "home")
     said = tidied(*typed(words, environ, piped), folder)
     assert said == case.said, written(case, said)
+    assert {path.name for path in folder.iterdir()} <= {name.partition("/")[0] for name, _, _ in case.files}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if is_plain(case)], ids=named)
+def test_a_program_is_told_the_same_as_people(folder, case):
+    words, environ, piped = prepared(case, folder, folder / "home")
+    code, out = typed(["-o", "json", *words], environ, piped)
+    document = json.loads(out.replace(str(folder), "."))
+    assert document.keys() == {"error"}
+    assert document["error"].keys() == {"code", "message", "hint"}
+    hint = document["error"]["hint"]
+    lines = (f"error: {document['error']['message']}", *([f"hint: {hint}"] if hint else []), f"exit {code}")
+    assert lines == case.said
 
 
 @pytest.mark.slow
@@ -44,6 +63,8 @@ def test_a_mistake_is_named_by_what_the_cluster_has(folder, p2px, case):
     words, environ, piped = prepared(case, folder, p2px.home)
     said = tidied(*typed(words, environ, piped), folder)
     assert said == case.said, written(case, said)
+    client = p2px.client()
+    assert not any(client.orders(symbol, closed=False) for symbol in client.instruments)
 
 
 @pytest.mark.slow

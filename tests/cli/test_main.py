@@ -102,12 +102,6 @@ from p2pcli.cli.main import ROOMS
             "p2px book show --help",
         ),
         (
-            ("cluster", "up", "-n", "0"),
-            2,
-            "option -n/--nodes: expected a whole number of at least 1, found '0'",
-            "p2px cluster up --help",
-        ),
-        (
             ("-o", "xml", "book", "show"),
             2,
             "option -o/--output: 'xml' is not one of 'text', 'json', 'jsonl'",

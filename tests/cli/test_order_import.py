@@ -52,7 +52,9 @@ def test_bad_lines_are_named_and_skipped(p2px):
     assert complaints[0].startswith(
         "line 3     error     quantity 'x' is not a plain decimal number; up to 12 d"
     )
-    assert complaints[1] == "line 4     error     4 values where the header has 3 fields"
+    assert complaints[1] == (
+        "line 4     error     4 values where the header has 3 fields; side,quantity,price"
+    )
     assert complaints[-2] == "error: 2 of 4 lines were not answered"
     assert said.code == 1
 

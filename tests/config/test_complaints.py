@@ -132,7 +132,9 @@ def test_lines_of_the_env_file_are_named_in_complaints_about_them(project: Path)
     assert error.message == f"{project}/.env line 1: unknown setting 'P2PX_LOG_DURABEL'"
     assert error.hint == "did you mean P2PX_LOG_DURABLE?"
     error = complaint(project, env="P2PX_CONFIG=x.yaml\n")
-    assert error.message == f"{project}/.env line 1: unknown setting 'P2PX_CONFIG'"
+    assert error.message == (
+        f"{project}/.env line 1: P2PX_CONFIG is read from the environment only, before any file"
+    )
 
 
 def test_flags_are_checked_like_everything_else(project: Path) -> None:

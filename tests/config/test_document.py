@@ -57,7 +57,7 @@ BAD = [
     ("- 1", "line 1: expected a mapping of settings, found a list"),
     ("# c\n\n30s", "line 3: expected a mapping of settings, found '30s'"),
     ("a: 1\n---\nb: 1", "line 2: a second document starts here; p2px reads one per file"),
-    ("? [a]\n: 1", "line 1: expected the name of a setting, found a list or mapping as key"),
+    ("? [a]\n: 1", "line 1: expected the name of a setting, found a list or mapping"),
     ("a:\n\tb: 1", "line 2: a tab in the indentation"),
     ("a: [1", "line 2: not YAML: did not find expected ',' or ']'"),
     ("a: 'x", "line 1: not YAML: found unexpected end of stream"),
