@@ -164,7 +164,7 @@ def test_a_log_that_was_removed_under_a_writer_stops_it(place, opened):
     log.append(batch(1), TIMEOUT_S)
     wipe(place)
     with pytest.raises(Corrupt, match="is not the log that was opened"):
-        log.append(batch(2), TIMEOUT_S)
+        log.append(batch(1, producer="new"), TIMEOUT_S)
 
 
 def test_an_interrupted_installation_is_not_opened(opened):
@@ -204,6 +204,15 @@ def test_an_entry_with_anothers_value_is_noticed_and_what_comes_before_it_is_rea
     assert [entry.sequence for entry in log.read(0, 100)] == list(range(1, 8))
     with pytest.raises(Corrupt, match="has changed since it was written"):
         log.read(7, 1)
+
+
+def test_an_entry_that_is_written_again_as_it_is_keeps_its_place(opened, raw, tmp_path):
+    log = opened()
+    filled(log)
+    key = raw.listed(f"{tmp_path}/m/batch/c1/")[0]
+    raw.put(key, raw.get(key))
+    assert opened().read(0, 100) == log.read(0, 100)
+    assert [entry.batch.producer for entry in log.read(0, 2)] == ["c1", "c2"]
 
 
 def test_an_entry_of_an_unknown_version_stops_the_reader(opened, raw, tmp_path):
