@@ -59,14 +59,37 @@ def run(
     random = Random(seed)
     with Trader(invocation, name) as trader:
         instrument = market_named(trader.client.instruments, market or invocation.config.client.market)
+        seen = _show_standing(invocation, trader, instrument, None)
         for place in first_orders(instrument, trader.book(instrument)):
             _trade(invocation, trader, instrument, place)
         for done in count_from():
+            seen = _show_standing(invocation, trader, instrument, seen)
             if count is not None and done >= count:
                 return
             if done:
                 sleep(interval)
             _trade(invocation, trader, instrument, next_order(instrument, trader.book(instrument), random))
+
+
+def _show_standing(
+    invocation: Invocation, trader: Trader, instrument: Instrument, seen: int | None
+) -> int | None:
+    """Tell a person which resting orders others took since trade ``seen``, and how the market stands.
+
+    Returns the number of the newest trade; None, and tells nothing, for programs: they have ``trades tail``.
+    """
+    screen = invocation.screen
+    if not screen.is_text:
+        return None
+    standing = trader.standing(instrument, seen)
+    others = [trade for trade in standing.trades if trade.taker_owner != trader.owner]
+    met = [trade for trade in others if seen is not None and trade.maker_owner == trader.owner]
+    screen.lines(render.met_line(instrument, trade, screen.paint) for trade in met)
+    screen.lines(
+        [render.standing_line(instrument, standing.book, trader.owner, standing.open_orders, screen.paint)]
+    )
+    screen.flush()
+    return standing.trades[-1].trade if standing.trades else seen or 0
 
 
 def _trade(invocation: Invocation, trader: Trader, instrument: Instrument, place: Place) -> None:

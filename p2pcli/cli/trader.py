@@ -15,13 +15,15 @@ from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.refusals import refusal
-from p2pcli.market.views import BookView, OrderView
+from p2pcli.market.views import BookView, OrderView, TradeView
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.requests import Answer, Busy
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
     from p2pcli.node.roaming import RoamingClient
+
+MAX_TRADES = 1000  # told of at once
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -30,6 +32,14 @@ class Carried(msgspec.Struct, frozen=True):
     outcome: Placed | Amended | Cancelled | CancelledAll | Done
     sequence: int
     is_repeated: bool
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A market as one owner sees it."""
+
+    book: BookView  # its best level of both sides
+    open_orders: int  # the owner's
+    trades: list[TradeView]  # anybody's
 
 
 class Trader:
@@ -92,6 +102,13 @@ class Trader:
         with reach(self._invocation) as client:
             return client.book(instrument.symbol, levels=1)
 
+    def standing(self, instrument: Instrument, after: int | None) -> "Standing":
+        """Return how the owner stands: trades numbered above ``after``, the last one only when it is None."""
+        if self._roaming is None:
+            return _standing(self.client, instrument, self.owner, after)
+        with reach(self._invocation) as client:
+            return _standing(client, instrument, self.owner, after)
+
     def order(self, instrument: Instrument, order: int) -> OrderView:
         """Return an order as it is after what was carried out here."""
         if self._roaming is None:
@@ -113,3 +130,9 @@ class Trader:
             self.owner,
             deadline_s=invocation.config.client.timeout,
         )
+
+
+def _standing(client: ExchangeClient, instrument: Instrument, owner: str, after: int | None) -> Standing:
+    symbol = instrument.symbol
+    trades = client.trades(symbol, 1 if after is None else MAX_TRADES, after)
+    return Standing(client.book(symbol, levels=1), len(client.orders(symbol, owner)), trades)

@@ -18,7 +18,7 @@ import msgspec
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.scenario import first_orders, next_order
 from p2pcli.errors import P2pxError
-from p2pcli.market.commands import CancelAll, Place
+from p2pcli.market.commands import CancelAll, Place, SelfTrade
 from p2pcli.market.events import Placed
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.client import ExchangeClient
@@ -103,7 +103,9 @@ class Bot:
         raise trouble
 
     def _place(self, client: ExchangeClient, instrument: Instrument, place: Place) -> None:
-        answer = client.submit(instrument.symbol, [place])
+        # A bot that trades with itself says nothing about a market.
+        alone = msgspec.structs.replace(place, self_trade=SelfTrade.CANCEL_OLDEST)
+        answer = client.submit(instrument.symbol, [alone])
         outcome = answer.outcomes[0]
         about = {
             "market": instrument.symbol,

@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from p2pcli.market.commands import Side
+
 pytestmark = pytest.mark.slow
 
 
@@ -23,3 +25,23 @@ def test_it_goes_on_until_ctrl_c(p2px):
         run.send_signal(signal.SIGINT)
         run.stdout.read()
         assert run.wait() == 130
+
+
+def test_a_person_is_told_how_it_stands_and_what_others_took(p2px):
+    with p2px.start("client", "run", "client1", "--interval", "1h", "--seed", "7") as run:
+        first = run.stdout.readline()
+        assert first.split()[:2] == ["status", "BTC/USD"]
+        assert first.endswith("client1 has 0 open\n")
+        assert sum(run.stdout.readline().startswith("accepted") for _ in range(6)) == 6
+        assert "client1 has 6 open" in run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        run.stdout.read()
+    with p2px.start("client", "run", "client2", "--interval", "50ms", "--seed", "7") as run:
+        while "client2 has 6 open" not in run.stdout.readline():
+            pass
+        p2px.place("5@1", Side.SELL, "client3")  # everything there is
+        while "taken by client3" not in (line := run.stdout.readline()):
+            assert line
+        assert line.startswith("traded    ")
+        run.send_signal(signal.SIGINT)
+        run.stdout.read()

@@ -8,7 +8,7 @@ from p2pcli.cli.render.table import Cell, Column, Table
 from p2pcli.market.commands import Place, TimeInForce
 from p2pcli.market.events import Amended, Fill, Placed, Removed, Status
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import FillView, OrderView
+from p2pcli.market.views import BookView, FillView, OrderView, TradeView
 
 WORD = 10  # columns of the first word of a line: accepted, filled, cancelled
 FILL = 48  # columns before "remaining", so that fills of usual length stand in a column
@@ -94,6 +94,28 @@ def fill_lines(
             _line("filled", f"{text:<{room}}remaining {instrument.quantity_text(quantity)}", "good", paint)
         )
     return lines
+
+
+def standing_line(
+    instrument: Instrument, book: BookView, owner: str, open_orders: int, paint: Paint = plain
+) -> str:
+    """Return the market and an owner's part in it on one line."""
+    best = [
+        f"{name} {instrument.price_text(side[0].price)}" if side else f"no {name}s"
+        for name, side in (("bid", book.bids), ("ask", book.asks))
+    ]
+    last = f"last {instrument.price_text(book.last_price)}" if book.last_price else "no trades yet"
+    text = f"{instrument.symbol}  {best[0]}  {best[1]}  {last}  {harmless(owner)} has {open_orders} open"
+    return _line("status", text, "dim", paint)
+
+
+def met_line(instrument: Instrument, trade: TradeView, paint: Paint = plain) -> str:
+    """Return the line that says that a resting order traded."""
+    text = (
+        f"{instrument.quantity_text(trade.quantity)} @ {instrument.price_text(trade.price)}"
+        f" of order {instrument.order_name(trade.maker)}, taken by {harmless(trade.taker_owner)}"
+    )
+    return _line("traded", text, "good", paint)
 
 
 def cancelled_line(instrument: Instrument, order: int, remaining: int, paint: Paint = plain) -> str:
