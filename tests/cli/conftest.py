@@ -58,6 +58,7 @@ class Shell:
 
     def __init__(self, home: Path, **environ: str) -> None:
         self.home = home
+        self.within: tuple[str, ...] = ()  # words before every command: where it runs
         self._clients: dict[str, ExchangeClient] = {}
         self.cwd = home.parent
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("P2PX_", "_P2PX"))}
@@ -70,7 +71,7 @@ class Shell:
 
     def __call__(self, *words: str, text: str = "", **environ: str) -> Said:
         done = subprocess.run(
-            [*PROGRAM, *words],
+            [*self.within, *PROGRAM, *words],
             input=text,
             capture_output=True,
             encoding="utf-8",
@@ -84,7 +85,7 @@ class Shell:
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         """Start a run that goes on, reading its output through a pipe."""
         return subprocess.Popen(
-            [*PROGRAM, *words],
+            [*self.within, *PROGRAM, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -95,7 +96,9 @@ class Shell:
 
     def terminal(self, *words: str, columns: int = 80, rows: int = 50, **environ: str) -> "Terminal":
         """Start a run on a terminal of its own."""
-        return Terminal([*PROGRAM, *words], {**self.environ, **environ}, self.cwd, columns, rows)
+        return Terminal(
+            [*self.within, *PROGRAM, *words], {**self.environ, **environ}, self.cwd, columns, rows
+        )
 
     @property
     def folder(self) -> ClusterFolder:
