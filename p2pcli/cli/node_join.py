@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 import msgspec
 
+from p2pcli.cli.failure import Usage
 from p2pcli.cli.foreground import serve
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
@@ -95,6 +96,11 @@ def join(
     """
     if node is not None:
         _check_name(node)
+    if token is not None and cluster_file is None:
+        raise Usage(
+            "a token is for a machine that joins by a cluster file",
+            hint="p2px node join --cluster-file FILE --token TOKEN",
+        )
     wanted = _Wanted(node, host, port, members, markets)
     if cluster_file is None:
         _join_here(invocation, wanted)

@@ -102,3 +102,8 @@ def test_a_name_that_is_taken_or_none_is_refused(p2px, name, code):
 
 def test_without_a_cluster_there_is_nothing_to_join(nowhere):
     assert nowhere("node", "join").code == 3
+
+
+def test_a_token_without_a_cluster_file_is_bad_usage(nowhere):
+    said = nowhere("node", "join", "--token", "p2px-join-x")
+    assert (said.code, "--cluster-file FILE --token TOKEN" in said.err) == (2, True)
