@@ -137,6 +137,7 @@ class Replica:
             if machine.sequence == sequence - 1:
                 self._apply(Entry(sequence, batch, link(machine.chain, batch)), body)
             entry, applied = next(mine for mine in reversed(self._mine) if mine[0].sequence == sequence)
+            self._mine.clear()  # one batch is in flight at a time, and thousands of outcomes are to be freed
         if applied.admission not in (Admission.NEW, Admission.SEALED):
             raise Replaced(
                 f"batch {batch.number} of node {self._name} was not admitted: {applied.admission.name}"

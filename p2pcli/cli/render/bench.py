@@ -42,7 +42,7 @@ def usage(figures: Figures) -> list[str]:
     spent = figures.cpu_us
     shown = ", ".join(f"{name} {used:.1f}" for name, used in spent.items() if used >= 0.05)
     grown = ", ".join(
-        f"{name} {now:.0f} (+{now - was:.0f})" for name, (was, now) in figures.memory_mib.items()
+        f"{name} {now:.0f} ({round(now - was):+})" for name, (was, now) in figures.memory_mib.items()
     )
     return [
         f"{figures.mode}: {sum(spent.values()):.1f} us of processor an order: {shown}",
