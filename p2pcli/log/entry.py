@@ -5,7 +5,7 @@ A *batch* is what one producer (a node) appends at once: opaque bytes under the 
 sequence and the chain hash it is an *entry*, the same for every reader for ever.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -122,9 +122,11 @@ class Log(Protocol):
         """Return how many seconds apart asking ``last`` costs next to nothing."""
         ...
 
-    def append(self, batch: Batch, timeout: float) -> int:
+    def append(self, batch: Batch, timeout: float, grown: Callable[[], Batch] | None = None) -> int:
         """Make the batch durable and return its sequence; a batch that is already in keeps its sequence.
 
+        ``grown`` is called once, when there is nobody left to wait for, and what it returns is appended in
+        the batch's place: the same key, with what has come meanwhile. After Unavailable it may have been.
         ``timeout`` (seconds) bounds the wait for other writers, not the disk. Raises BadBatch (also when
         another body is in under the same key), Unavailable, LogFull, Ambiguous, Corrupt, Broken.
         """

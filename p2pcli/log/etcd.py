@@ -12,7 +12,7 @@ whoever reads in order computes them (``etcd_merge``), from the beginning or fro
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,11 +50,13 @@ class EtcdLog:
         """Return how often a tailer asks: every question goes round the members."""
         return self._poll_s
 
-    def append(self, batch: Batch, timeout: float) -> int:
+    def append(self, batch: Batch, timeout: float, grown: Callable[[], Batch] | None = None) -> int:
         """Make the batch durable on most members and return its sequence, within ``timeout`` seconds.
 
         Raises BadBatch, LogFull, Unavailable, Undecided, Corrupt, Broken.
         """
+        if grown is not None:  # nobody has a turn here
+            batch = grown()
         check_batch(batch)
         deadline = time.monotonic() + timeout
         while True:

@@ -21,7 +21,7 @@ What an error means for the batch is said in ``health``.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain as chained
@@ -111,11 +111,11 @@ class SqliteLog:
         """Return how often a tailer that heard no bell looks."""
         return self._poll_s
 
-    def append(self, batch: Batch, timeout: float) -> int:
+    def append(self, batch: Batch, timeout: float, grown: Callable[[], Batch] | None = None) -> int:
         """Make the batch durable and return its sequence: one fsync, besides the wait for other writers."""
         check_batch(batch)
         self._health.check()
-        sequence = self._doors.inside(partial(self._commit, batch), timeout)
+        sequence = self._doors.inside(partial(self._commit, batch, grown), timeout)
         self._bell.ring()
         return sequence
 
@@ -223,8 +223,11 @@ class SqliteLog:
         self._rows.close()
         self._writer.close()
 
-    def _commit(self, batch: Batch) -> int:
+    def _commit(self, batch: Batch, grown: Callable[[], Batch] | None) -> int:
         self._health.check()
+        if grown is not None:
+            batch = grown()
+            check_batch(batch)
         try:
             sequence = self._insert(batch)
         except sqlite3.Error as error:

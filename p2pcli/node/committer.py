@@ -1,9 +1,9 @@
 """The committer: gathers what clients ask into one batch, makes it durable, answers.
 
-While one batch syncs, the next one gathers: the disk decides how many commands share one sync, and a
-lone command waits for nobody. One batch is in flight at a time, so a batch is either certainly in
-the log, certainly not, or it is the same one that is tried until that is known: meanwhile whoever asks is
-told "busy". Where the log cannot go on itself, the node stops.
+While one batch syncs, the next one gathers, and it is closed when its turn in the log has come: the disk
+decides how many commands share one sync, and a lone command waits for nobody. One batch is in flight at a
+time, so a batch is either certainly in the log, certainly not, or it is the same one that is tried until that
+is known: meanwhile whoever asks is told "busy". Where the log cannot go on itself, the node stops.
 """
 
 import logging
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import MAX_BODY, Batch, Entry, Log, Unavailable, Undecided
+from p2pcli.log.entry import Batch, Entry, Log, Unavailable, Undecided
 from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Move
 from p2pcli.market.instrument import Instrument
-from p2pcli.node.asked import by_request, size_of
-from p2pcli.node.body import MAX_COMMANDS, VERSION, Body, Group, encode_body
+from p2pcli.node.asked import by_request
+from p2pcli.node.draft import Draft
 from p2pcli.node.machine import Applied
 from p2pcli.node.metrics import Histogram
 from p2pcli.node.moving import LogMoved
@@ -30,8 +30,6 @@ from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
 RETRY_S = 0.1  # between two tries of a batch that is not decided
-
-_BODY_ROOM = MAX_BODY - 4096  # what the groups' own framing may cost
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +70,6 @@ class Committer:
         self._committed = committed
         self._waiting: deque[Parcel] = deque()
         self._waiting_commands = 0
-        self._waiting_bytes = 0
         self._arrived = threading.Condition(threading.Lock())
         self._stopping = False
         self._stalled: P2pxError | None = None  # why nothing is taken until the batch at hand is decided
@@ -85,10 +82,7 @@ class Committer:
 
     def offer(self, parcels: Sequence[Parcel]) -> None:
         """Queue requests in order. Raises ``Busy`` or ``NotServing``, and then none of them is queued."""
-        commands = size = 0
-        for parcel in parcels:
-            commands += len(parcel.commands)
-            size += _size(parcel)
+        commands = sum(len(parcel.commands) for parcel in parcels)
         with self._arrived:
             if self._stopping:
                 raise NotServing(f"node {self._name} is stopping", hint="try another node")
@@ -104,7 +98,6 @@ class Committer:
                 )
             self._waiting.extend(parcels)
             self._waiting_commands += commands
-            self._waiting_bytes += size
             self._arrived.notify()
 
     def stop(self) -> None:
@@ -115,10 +108,10 @@ class Committer:
 
     def run(self) -> None:
         """Commit until stopped. Raises what the log or the machine stops a node with."""
-        parcels: list[Parcel] = []
+        draft = Draft()
         try:
-            while parcels := self._next_parcels():
-                self._commit(parcels)
+            while (draft := self._next_draft()).parcels:
+                self._commit(draft)
         except P2pxError as error:
             self.stop()
             unknown = Unknown(
@@ -126,48 +119,44 @@ class Committer:
                 hint="repeat with the same client order id to find out",
             )
             # After its end a log may still take batches, and nobody will ever carry them out.
-            self._refuse(parcels, _busy(error) if isinstance(error, LogMoved) else unknown)
+            self._refuse(draft.parcels, _busy(error) if isinstance(error, LogMoved) else unknown)
             self._refuse(self._waiting, NotServing(f"node {self._name} stopped serving: {error.message}"))
             raise
 
-    def _next_parcels(self) -> list[Parcel]:
+    def _next_draft(self) -> Draft:
         """Return what fits one batch, at least one parcel; nothing once stopped and empty."""
         with self._arrived:
             while not self._waiting and not self._stopping:
                 self._arrived.wait()
-            if self._waiting_bytes <= _BODY_ROOM and self._waiting_commands <= MAX_COMMANDS:
-                taken = list(self._waiting)
-                self._waiting.clear()
-                self._waiting_commands = self._waiting_bytes = 0
-                return taken
-            return self._one_batch()
+            draft = Draft(now_ns())
+            self._fill(draft)
+            return draft
 
-    def _one_batch(self) -> list[Parcel]:
-        taken: list[Parcel] = []
-        size = count = 0
-        while self._waiting:
-            parcel = self._waiting[0]
-            size += _size(parcel)
-            count += len(parcel.commands)
-            if taken and (size > _BODY_ROOM or count > MAX_COMMANDS):
-                break
-            taken.append(self._waiting.popleft())
-            self._waiting_commands -= len(parcel.commands)
-            self._waiting_bytes -= _size(parcel)
-        return taken
+    def _fill(self, draft: Draft) -> None:
+        while self._waiting and draft.takes(self._waiting[0]):
+            self._waiting_commands -= len(self._waiting.popleft().commands)
 
-    def _commit(self, parcels: list[Parcel]) -> None:
+    def _batch(self, draft: Draft) -> Batch:
+        return Batch(self._name, self._epoch, self._number + 1, draft.encoded())
+
+    def _commit(self, draft: Draft) -> None:
         if self._replica.moving is not None:
-            self._refuse(parcels, _moving(self._replica.moving))
+            self._refuse(draft.parcels, _moving(self._replica.moving))
             return
-        time_ns = now_ns()
-        raw = encode_body(time_ns, [parcel.as_logged for parcel in parcels])
-        batch = Batch(self._name, self._epoch, self._number + 1, raw)
+        batch, parcels = self._batch(draft), draft.parcels
+
+        def grown() -> Batch:
+            """Take what came while other nodes wrote: three that write wait two syncs for their turn."""
+            nonlocal batch
+            if self._waiting:
+                with self._arrived:
+                    self._fill(draft)
+                batch = self._batch(draft)
+            return batch
+
         began = monotonic()
-        groups = [Group(parcel.owner, parcel.commands, key=parcel.key) for parcel in parcels]
-        body = Body(VERSION, time_ns, groups)
         try:
-            sequence = self._log.append(batch, self._append_timeout_s)
+            sequence = self._log.append(batch, self._append_timeout_s, grown)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
             self._refuse(parcels, _busy(error))
@@ -175,15 +164,15 @@ class Committer:
                 self._turn_away(error)  # those have waited as long
             return
         except Undecided as error:
-            self._see_through(batch, None, body, parcels, error)
+            self._see_through(batch, None, draft, error)
             return
         appended = monotonic()
         self.append_seconds.observe(appended - began)
         self._number += 1
         try:
-            entry, applied = self._replica.settle(batch, sequence, body)
+            entry, applied = self._replica.settle(batch, sequence, draft.body())
         except Unavailable as error:  # what came before this batch cannot be read
-            self._see_through(batch, sequence, body, parcels, error)
+            self._see_through(batch, sequence, draft, error)
             return
         settled = monotonic()
         if applied.admission is Admission.SEALED:
@@ -198,9 +187,7 @@ class Committer:
             timings = (appended - began, settled - appended, answered - settled)
             self._trace(parcels, applied, timings, logging.WARNING if is_slow else logging.DEBUG)
 
-    def _see_through(
-        self, batch: Batch, sequence: int | None, body: Body, parcels: list[Parcel], trouble: P2pxError
-    ) -> None:
+    def _see_through(self, batch: Batch, sequence: int | None, draft: Draft, trouble: P2pxError) -> None:
         """Append and apply the batch however long the log is out of reach. Its senders hear "unknown" now.
 
         Whatever else comes in meanwhile is "busy". ``sequence`` is None while the batch is undecided.
@@ -212,21 +199,21 @@ class Committer:
             f"node {self._name} does not know yet: {trouble.message}",
             hint="repeat with the same client order id to find out",
         )
-        self._refuse(parcels, unknown)
+        self._refuse(draft.parcels, unknown)
         self._turn_away(trouble)
         while not self._stopping:
             try:
                 if sequence is None:
                     sequence = self._log.append(batch, self._append_timeout_s)
                     self._number += 1
-                entry, _ = self._replica.settle(batch, sequence, body)
+                entry, _ = self._replica.settle(batch, sequence, draft.body())
             except (Undecided, Unavailable) as error:
                 logger.info("the log is still out of reach: %s", error.message)
                 with self._arrived:
                     self._arrived.wait(RETRY_S)
             else:
                 logger.info("the log is back", extra={"sequence": sequence})
-                self.committed += sum(len(parcel.commands) for parcel in parcels)
+                self.committed += sum(len(parcel.commands) for parcel in draft.parcels)
                 self._committed(entry)
                 break
         with self._arrived:
@@ -237,7 +224,7 @@ class Committer:
         with self._arrived:
             waiting = list(self._waiting)
             self._waiting.clear()
-            self._waiting_commands = self._waiting_bytes = 0
+            self._waiting_commands = 0
         self._refuse(waiting, _busy(trouble))
 
     def _trace(
@@ -292,12 +279,6 @@ def _moving(move: Move | None) -> Busy:
 
 def _busy(trouble: P2pxError) -> Busy:
     return Busy(f"the log is unavailable: {trouble.message}", hint=trouble.hint)
-
-
-def _size(parcel: Parcel) -> int:
-    # 16: and at most so much of MessagePack around it
-    size = len(parcel.encoded) + len(parcel.owner) + len(parcel.key) + 16
-    return size + size_of(parcel.asked) if parcel.asked is not None else size
 
 
 def _send(connection: Connection, frames: bytes) -> None:

@@ -150,6 +150,26 @@ def test_a_batch_beyond_the_limits_is_refused_and_leaves_the_log_usable(opened):
     assert log.append(Batch("c1", 1, 1, b""), TIMEOUT_S) == 1
 
 
+def test_a_batch_is_appended_as_it_has_grown_by_the_time_of_its_turn(opened):
+    log = opened()
+    asked = []
+
+    def grown():
+        asked.append(1)
+        return Batch("c1", 1, 1, b"first and second")
+
+    assert log.append(Batch("c1", 1, 1, b"first"), TIMEOUT_S, grown) == 1
+    assert [entry.batch.body for entry in log.read(0, 9)] == [b"first and second"]
+    assert len(asked) == 1
+
+
+def test_a_batch_that_grows_too_large_is_refused_and_nothing_is_appended(opened):
+    log = opened()
+    with pytest.raises(BadBatch):
+        log.append(Batch("c1", 1, 1, b""), TIMEOUT_S, lambda: Batch("c1", 1, 1, bytes(MAX_BODY + 1)))
+    assert log.append(Batch("c1", 1, 1, b""), TIMEOUT_S) == 1
+
+
 def test_a_repeated_batch_keeps_its_sequence(opened):
     log = opened()
     appended(log, [b"1", b"2", b"3"])
