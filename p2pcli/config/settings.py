@@ -160,7 +160,9 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_commands: Annotated[
         int,
         Setting(
-            whole(100, 100_000_000), "100000", "Snapshot interval: commands between two snapshots of a node."
+            whole(100, 100_000_000),
+            "100000",
+            "Snapshot interval: commands between two snapshots of a node; more while more orders rest.",
         ),
     ]
 

@@ -52,13 +52,25 @@ class Checkpoints:
         """Look every half second, and whenever a digest is due, until stopped; then take a last snapshot."""
         while not self._stopping.is_set():
             self._replica.digest_due.wait(TICK_S)
-            if self._replica.commands_since_snapshot >= self._commands:
+            if self.is_due():
                 self._snapshot()
             if (due := self._replica.due_digest()) is not None:
                 self._tell(*due)
             self._trim(self._replica.trim_before())
         if self._replica.commands_since_snapshot and not self._replica.differs:
             self._snapshot()
+
+    def is_due(self) -> bool:
+        """Say whether enough commands were applied since the last snapshot to be worth the next one.
+
+        A snapshot costs about a command's work for every order at rest, while nothing else is done: of a
+        million orders every 100,000 commands, it was most of a node's work.
+        """
+        applied = self._replica.commands_since_snapshot
+        if applied < self._commands:
+            return False
+        with self._replica.reading() as machine:
+            return applied >= machine.open_orders
 
     def _snapshot(self) -> None:
         sequence, data = self._replica.snapshot()

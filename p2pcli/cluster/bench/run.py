@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from p2pcli.cluster.bench import flow, machine
 from p2pcli.cluster.bench.figures import Figures, Result
 from p2pcli.cluster.bench.lag import LagProbe
-from p2pcli.cluster.bench.load import FRAME, Load, Trader
+from p2pcli.cluster.bench.load import FRAME, BenchFailed, Load, Trader
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.market.commands import ClientCommand
@@ -91,6 +91,11 @@ def _mode(
     with LagProbe(watchers, market, lambda: load.acknowledged) as probe:
         figures = load.run(mode, made, setting.rate, count, setting.seconds)
     after = machine.usage(pids)
+    for name, used in after.items():
+        if not used.memory_mib:
+            raise BenchFailed(
+                f"{mode}: {name} ended while it was measured", hint=f"p2px cluster logs {name} shows why"
+            )
     entries = watcher.book(market, levels=1, at_least=load.acknowledged).sequence - entries
     own = sum(1 for trader in traders if trader.market == market) / len(traders)  # of the orders
     return replace(
