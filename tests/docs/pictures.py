@@ -40,6 +40,12 @@ _DESCRIPTION = re.compile(r"<desc>(.*?)</desc>", re.DOTALL)
 _TEXT = re.compile(r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>')
 
 
+_INDENTED = re.compile(
+    r'(<text class="[^"]*" x=")([\d.]+)(" y="[\d.]+" textLength=")([\d.]+)("[^>]*>)((?:&#160;)+)'
+)
+_CELL = 12.2  # width of a character in rich's drawing
+
+
 class Picture(NamedTuple):
     """Commands whose output is shown, and those that come before, unseen."""
 
@@ -64,6 +70,7 @@ PICTURES = (
         ("p2px client run client3 --seed 7 --count 60 --interval 1ms",),
         ("p2px book show --chart",),
     ),
+    Picture("book", (), ("p2px book show --node client3 --depth 8",)),
     Picture("status", (), ("p2px cluster status",)),
 )
 
@@ -121,11 +128,18 @@ def drawn(name: str, text: str) -> str:
     console = Console(record=True, width=width, file=StringIO(), force_terminal=True, highlight=False)
     console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
     svg = console.export_svg(title="p2px", code_format=_SVG, unique_id=f"p2px-{name}")
-    head, end, rest = svg.partition(">")
+    head, end, rest = _INDENTED.sub(_begun_at_its_text, svg).partition(">")
     described = escape(
         "\n".join(line.rstrip() for line in Text.from_ansi(text).plain.splitlines()), quote=False
     )
     return f"{head}{end}\n    <desc>{described}</desc>{rest}"
+
+
+def _begun_at_its_text(found: re.Match[str]) -> str:
+    """Move a piece of text behind its leading spaces, which not every viewer draws."""
+    begin, x, between, length, end, spaces = found.groups()
+    width = spaces.count(";") * _CELL
+    return f"{begin}{float(x) + width:g}{between}{float(length) - width:g}{end}"
 
 
 def description(svg: str) -> list[str]:
