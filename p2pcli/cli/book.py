@@ -7,7 +7,7 @@ from time import sleep
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import complete_nodes, market_option, node_option
+from p2pcli.cli.options import complete_nodes, market_option, named, node_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.chart import depth_chart
 from p2pcli.cli.render.ladder import Key, ladder, ladder_difference, levels_of, owners_notes
@@ -138,8 +138,8 @@ def _next(instrument: Instrument, depth: int, after: int, client: ExchangeClient
 
 
 @book.command("diff", examples=("p2px book diff client1 client2",))
-@click.argument("left", metavar="NODE", shell_complete=complete_nodes)
-@click.argument("right", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("left", metavar="NODE", callback=named, shell_complete=complete_nodes)
+@click.argument("right", metavar="NODE", callback=named, shell_complete=complete_nodes)
 @market_option
 @click.pass_obj
 def diff(invocation: Invocation, left: str, right: str, market: str | None) -> int:

@@ -7,7 +7,7 @@ from time import sleep
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import as_seconds, complete_nodes, market_option
+from p2pcli.cli.options import as_seconds, complete_nodes, market_option, named
 from p2pcli.cli.render import orders as render
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
@@ -31,7 +31,7 @@ client = Group("client", help="Run an example client that keeps trading.")
         "p2px client run client3 -o jsonl | jq -r .status",
     ),
 )
-@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("name", metavar="NODE", callback=named, shell_complete=complete_nodes)
 @click.option(
     "--interval",
     default="10s",

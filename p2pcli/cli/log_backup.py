@@ -112,7 +112,9 @@ def _opened(source: str) -> BinaryIO:
         try:
             return cast(BinaryIO, Path(source).open("rb"))
         except OSError as error:
-            raise NoSuchBackup(f"{source} cannot be read: {error.strerror}") from error
+            raise NoSuchBackup(
+                f"{source} cannot be read: {error.strerror}", hint="p2px log export FILE writes one"
+            ) from error
     aside = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 (the caller closes it)
     shutil.copyfileobj(sys.stdin.buffer, aside)
     return aside

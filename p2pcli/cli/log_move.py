@@ -4,6 +4,7 @@ import click
 import msgspec
 
 from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.options import as_seconds
 from p2pcli.cli.verbs import Verb
 from p2pcli.cluster.folder import not_running
 from p2pcli.cluster.planning import log_access
@@ -39,10 +40,11 @@ class NotThatPlace(BadInput):
 @click.option("--abort", "gives_up", is_flag=True, help="Leave the log where it is, while that is possible.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(1, 3600),
-    default=60.0,
+    callback=as_seconds,
+    default="60s",
     show_default=True,
-    help="Seconds for the nodes to serve again.",
+    metavar="TIME",
+    help="For the nodes to serve again.",
 )
 @click.pass_obj
 def move(invocation: Invocation, url: str, gives_up: bool, timeout: float) -> None:

@@ -4,7 +4,7 @@ import click
 import msgspec
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import complete_nodes
+from p2pcli.cli.options import complete_nodes, named
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.ink import harmless
 from p2pcli.cli.render.node import node_lines, node_markets
@@ -21,7 +21,7 @@ node = Group(
 
 
 @node.command("info", examples=("p2px node info client1", "p2px node info client1 -o json"))
-@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("name", metavar="NODE", callback=named, shell_complete=complete_nodes)
 @click.pass_obj
 def info(invocation: Invocation, name: str) -> None:
     """Show a node's process, its markets and what it thinks of its peers."""
@@ -53,8 +53,8 @@ def info(invocation: Invocation, name: str) -> None:
     "reset-breaker",
     examples=("p2px node reset-breaker client1 client2", "p2px node reset-breaker client1 client2 -o json"),
 )
-@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
-@click.argument("peer", metavar="PEER", shell_complete=complete_nodes)
+@click.argument("name", metavar="NODE", callback=named, shell_complete=complete_nodes)
+@click.argument("peer", metavar="PEER", callback=named, shell_complete=complete_nodes)
 @click.pass_obj
 def reset_breaker(invocation: Invocation, name: str, peer: str) -> None:
     """Have NODE push to PEER again at once, after it was left alone for failing."""

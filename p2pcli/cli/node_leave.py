@@ -5,7 +5,7 @@ from time import sleep
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import as_seconds, complete_nodes
+from p2pcli.cli.options import as_seconds, complete_nodes, named
 from p2pcli.cli.reach import node_names, reach
 from p2pcli.cli.verbs import Verb
 from p2pcli.clock import monotonic
@@ -24,7 +24,7 @@ class StillLeaving(TimedOut):
 
 
 @click.command("leave", cls=Verb, examples=("p2px node leave bob", "p2px node leave client4 --timeout 1m"))
-@click.argument("name", metavar="NODE", shell_complete=complete_nodes)
+@click.argument("name", metavar="NODE", callback=named, shell_complete=complete_nodes)
 @click.option(
     "--timeout", callback=as_seconds, default="30s", show_default=True, metavar="TIME", help="At most."
 )

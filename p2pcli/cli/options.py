@@ -77,8 +77,11 @@ def as_seconds(_: click.Context, option: click.Parameter, text: str | None) -> f
     return seconds
 
 
-def _named(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
-    """Refuse an empty name: ``--node "$NODE"`` with no such variable would trade as another node."""
+def named(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """Refuse an empty name: a callback for options and arguments.
+
+    ``--node "$NODE"`` with no such variable would trade as another node, or send one away.
+    """
     if text == "":
         raise click.BadParameter("expected a name, found nothing", param=option)
     return text
@@ -95,7 +98,7 @@ def node_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--node",
         metavar="NAME",
-        callback=_named,
+        callback=named,
         help="The node to talk to.",
         shell_complete=complete_nodes,
     )(command)
@@ -106,7 +109,7 @@ def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--market",
         metavar="BASE/QUOTE",
-        callback=_named,
+        callback=named,
         help="The market, where there are several.",
         shell_complete=complete_markets,
     )(command)

@@ -87,7 +87,9 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             part.unlink()
         _sync(path.parent)
     except OSError as error:
-        raise NotWritten(f"cannot write {path}: {error.strerror}") from error
+        raise NotWritten(
+            f"cannot write {path}: {error.strerror}", hint="name a file in a folder that is there"
+        ) from error
 
 
 def write_backup(

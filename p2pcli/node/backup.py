@@ -283,7 +283,8 @@ def _first_line(read: Callable[[int], bytes]) -> bytes:
         return line
     if not line.startswith(_NAME):
         raise BadBackup(
-            f"this is no backup: expected {_FIRST_LINE!r} first, found {line[:16]!r}",
+            f"this is no backup: expected {_FIRST_LINE.decode().strip()!r} first,"
+            f" found {line.decode('latin-1')!a}",
             hint="p2px log export FILE writes one",
         )
     version = line.removeprefix(_NAME).strip().decode("ascii", "replace")
