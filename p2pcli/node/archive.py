@@ -4,8 +4,8 @@
     touches(order_id, sequence)
 
 ``first_order`` and ``first_trade`` are the numbers an entry starts at; ``body`` and ``outcomes`` are the
-bytes that the log and the digest have already made. ``touches`` says which later entries changed an
-order: its maker fills, amends and cancels.
+bytes that the log and the digest have already made, the outcomes as notes (``market.notes``). ``touches``
+says which later entries changed an order: its maker fills, amends and cancels.
 """
 
 import sqlite3
@@ -18,10 +18,11 @@ import msgspec
 
 from p2pcli.errors import P2pxError
 from p2pcli.market.events import Outcome
-from p2pcli.node.body import BadBody, decode_body
+from p2pcli.market.notes import BadNotes, Notes, decode_notes, outcomes_of
+from p2pcli.node.body import BadBody, Group, decode_body
 from p2pcli.node.record import Record
 
-VERSION = 2  # 1 had no producer: TO_2 makes one of the other
+VERSION = 3  # 1 had no producer: TO_2 makes one of the other; both had outcomes, which are notes too
 PAGE = 256  # entries read at once
 SCAN_LIMIT = 100_000  # entries looked through for closed orders
 SCHEMA = """
@@ -36,7 +37,17 @@ CREATE TABLE IF NOT EXISTS touches (
 """
 TO_2 = "ALTER TABLE entries ADD COLUMN producer TEXT NOT NULL DEFAULT ''"
 
-decode_outcomes = msgspec.msgpack.Decoder(list[list[Outcome]]).decode
+
+def record_of(sequence: int, time_ns: int, body: bytes, outcomes: bytes, producer: str) -> Record:
+    """Return what a row says. Raises BadBody, BadNotes, ``msgspec.MsgspecError``."""
+    groups = decode_body(body).groups
+    return Record(sequence, time_ns, groups, _outcomes(groups, decode_notes(outcomes)), producer)
+
+
+def _outcomes(groups: list[Group], notes: list[Notes]) -> list[list[Outcome]]:
+    if not notes:  # the entry was a repeat
+        return []
+    return [outcomes_of(noted, group.commands) for group, noted in zip(groups, notes, strict=True)]
 
 
 class HistoryBroken(P2pxError):
@@ -133,10 +144,10 @@ class Archive:
         rows = self._rows(statement, *values)
         try:
             return [
-                Record(sequence, time_ns, decode_body(body).groups, decode_outcomes(outcomes), producer)
+                record_of(sequence, time_ns, body, outcomes, producer)
                 for sequence, time_ns, _, _, body, outcomes, producer in rows
             ]
-        except (msgspec.MsgspecError, BadBody) as error:
+        except (msgspec.MsgspecError, BadBody, BadNotes) as error:
             raise HistoryBroken(f"{self.path} is damaged: {error}") from error
 
     def _rows(self, statement: str, *values: int) -> list[Any]:

@@ -253,7 +253,7 @@ class Committer:
 
     def _answer(self, parcels: list[Parcel], applied: Applied) -> int:
         """Send each request its outcomes; return how many commands there were."""
-        assert len(applied.outcomes) == len(parcels), "an own batch is answered group by group"
+        assert len(applied.groups) == len(parcels), "an own batch is answered group by group"
         frames: dict[Connection, list[bytes]] = {}
         commands = 0
         for parcel, outcomes in zip(parcels, applied.outcomes, strict=True):

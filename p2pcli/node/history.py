@@ -18,8 +18,7 @@ import msgspec
 from p2pcli.clock import monotonic
 from p2pcli.market.commands import Side
 from p2pcli.market.views import OrderView, TradeView
-from p2pcli.node.archive import SCHEMA, TO_2, VERSION, Archive, HistoryBroken, decode_outcomes
-from p2pcli.node.body import decode_body
+from p2pcli.node.archive import SCHEMA, TO_2, VERSION, Archive, HistoryBroken, record_of
 from p2pcli.node.machine import Applied
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
 
@@ -45,13 +44,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     touched: list[int]  # ascending, which is the order of the table's own: 0.35 us a row instead of 0.57
 
     def record(self) -> Record:
-        return Record(
-            self.sequence,
-            self.time_ns,
-            decode_body(self.body).groups,
-            decode_outcomes(self.outcomes),
-            self.producer,
-        )
+        return record_of(self.sequence, self.time_ns, self.body, self.outcomes, self.producer)
 
 
 class History:
@@ -102,7 +95,7 @@ class History:
             body,
             applied.encoded,
             applied.producer,
-            sorted(touched(applied.outcomes)),
+            sorted(touched(applied.groups, applied.notes)),
         )
         with self._changed:
             while len(self._pending) >= MAX_PENDING and not self._stopping:

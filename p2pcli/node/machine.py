@@ -23,12 +23,14 @@ from p2pcli.market.commands import MAX_WHOLE, Move
 from p2pcli.market.depth import Level
 from p2pcli.market.events import Outcome, Repeated, Status
 from p2pcli.market.instrument import BadInstrument, Instrument
+from p2pcli.market.notes import Notes, encode_notes, outcomes_of
 from p2pcli.market.views import BookView, DayView, OrderView
-from p2pcli.node.body import Body, decode_body
-from p2pcli.node.desk import Account, Desk
+from p2pcli.node.body import Body, Group, decode_body
+from p2pcli.node.desk import Desk
 from p2pcli.node.keys import Keys
 from p2pcli.node.memory import Memory
 from p2pcli.node.moving import check_follows, moved, step_of
+from p2pcli.node.rules import Account
 from p2pcli.node.state import (
     DIGEST_BYTES,
     BadSnapshot,
@@ -40,8 +42,6 @@ from p2pcli.node.state import (
     fingerprint,
 )
 from p2pcli.node.tally import Tally
-
-_ENCODER = msgspec.msgpack.Encoder()
 
 
 class BrokenChain(P2pxError):
@@ -56,11 +56,19 @@ class Applied(msgspec.Struct, frozen=True):
     sequence: int
     time_ns: int  # of the machine after it
     admission: Admission
-    outcomes: list[list[Outcome]]  # one list per group, one outcome per command; [] unless admission is NEW
-    encoded: bytes  # MessagePack of outcomes: what the digest hashed, and what history keeps
+    groups: list[Group]  # what was carried out; [] unless admission is NEW
+    notes: list[Notes]  # one list per group
+    encoded: bytes  # MessagePack of notes: what the digest hashed, and what history keeps
     first_order: int  # the id the first place of this entry got, or the next one would get
     first_trade: int  # ... and the number of the first trade
     producer: str  # the node that committed it
+
+    @property
+    def outcomes(self) -> list[list[Outcome]]:
+        """Return what the notes stand for, made anew each time. O(commands)."""
+        return [
+            outcomes_of(notes, group.commands) for group, notes in zip(self.groups, self.notes, strict=True)
+        ]
 
 
 class Machine:
@@ -91,7 +99,8 @@ class Machine:
         admission = self.sessions.judge(batch.producer, batch.epoch, batch.number)
         desk = self._desk
         first_order, first_trade = desk.last_order + 1, desk.last_trade + 1
-        outcomes: list[list[Outcome]] = []
+        groups: list[Group] = []
+        notes: list[Notes] = []
         if self.moving is not None:
             check_follows(self.moving, entry.sequence, body or decode_body(batch.body))
         if admission is Admission.NEW:
@@ -107,11 +116,11 @@ class Machine:
                 admission = Admission.SEALED
             if admission is Admission.NEW:
                 now = Moment(entry.sequence, self.time_ns)
-                outcomes = [
-                    desk.carry_out(group.owner, group.commands, now, group.key) for group in body.groups
-                ]
-        encoded = _ENCODER.encode(outcomes)
+                groups = body.groups
+                notes = [desk.carry_out(group.owner, group.commands, now, group.key) for group in groups]
+        encoded = encode_notes(notes)
         hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
+        hashed.update(chain)  # what was asked: notes alone do not tell one resting order from another
         hashed.update(bytes((admission,)))
         hashed.update(encoded)
         self.digest = hashed.digest()
@@ -121,7 +130,8 @@ class Machine:
             entry.sequence,
             self.time_ns,
             admission,
-            outcomes,
+            groups,
+            notes,
             encoded,
             first_order,
             first_trade,
@@ -200,7 +210,7 @@ class Machine:
         account = self._desk.accounts.get(owner)
         if account is None:
             return None
-        order = account.orders.get(self._desk.named(account, client_order_id))
+        order = account.orders.get(account.memory.order(client_order_id))
         return _view(order) if order is not None else None
 
     def orders(self, owner: str | None = None, limit: int = 1000) -> list[OrderView]:
@@ -213,7 +223,7 @@ class Machine:
     def remembered(self, owner: str, command_id: str) -> Repeated | None:
         """Return the first answer to a client order id or command id, or None when it is not known (M7)."""
         account = self._desk.accounts.get(owner)
-        first = account.memory.answers.get(command_id) if account is not None else None
+        first = account.memory.first(command_id) if account is not None else None
         return Repeated(first.sequence, first.outcome) if first is not None else None
 
     def day(self, time_ns: int | None = None) -> DayView:
@@ -239,7 +249,7 @@ class Machine:
                 desk.last_trade,
                 [_resting(order) for order in desk.book.orders()],
                 [
-                    OwnerState(name, list(account.memory.newest()), list(account.memory.kept()))
+                    OwnerState(name, account.memory.requests(), account.memory.kept())
                     for name, account in desk.accounts.items()
                 ],
                 desk.tally.minutes(),
@@ -275,7 +285,7 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
         for owner in state.owners:
             if owner.owner in desk.accounts:
                 raise ValueError(f"owner {owner.owner[:64]!r} occurs twice")
-            desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.recent, owner.kept))
+            desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.requests, owner.kept))
         desk.keys = Keys(state.keys)
     except (BadSessions, BadInstrument, ValueError) as error:
         raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error

@@ -4,11 +4,11 @@ A record is an entry's commands beside their outcomes. Everything that history s
 records; nothing about an order is stored twice, so nothing about it can disagree.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from p2pcli.market.commands import Amend, Command, Place, Side
+from p2pcli.market.commands import Amend, Cancel, Command, Place, Side
 from p2pcli.market.events import (
     Amended,
     Cancelled,
@@ -20,6 +20,7 @@ from p2pcli.market.events import (
     Removed,
     Status,
 )
+from p2pcli.market.notes import Notes, after, makers_at
 from p2pcli.market.views import FillView, OrderView, TradeView
 from p2pcli.node.body import Group
 
@@ -40,24 +41,30 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
                 yield group.owner, command, outcome
 
 
-def touched(groups: list[list[Outcome]]) -> list[int]:
+def touched(groups: Sequence[Group], notes: Sequence[Notes]) -> list[int]:
     """Return the orders that were there before and changed here: makers, amended, cancelled."""
     orders: list[int] = []
-    for outcomes in groups:
-        for outcome in outcomes:
-            if type(outcome) is Placed:  # nearly all of them, and most without fills
-                if outcome.fills:
-                    orders += [fill.maker for fill in outcome.fills]
-                if outcome.removed:
-                    orders += [gone.order for gone in outcome.removed]
-            elif type(outcome) is Amended:
-                orders.append(outcome.order)
-                orders += [fill.maker for fill in outcome.fills]
-                orders += [gone.order for gone in outcome.removed]
-            elif type(outcome) is Cancelled:
-                orders.append(outcome.order)
-            elif type(outcome) is CancelledAll:
-                orders += [gone.order for gone in outcome.removed]
+    for group, noted in zip(groups, notes, strict=True):
+        at = 0
+        for command in group.commands:
+            note, begins = noted[at], at
+            at = after(noted, at, command)
+            if type(note) is int:
+                if type(command) is Cancel:
+                    orders.append(command.order)
+                elif note < 0:
+                    orders += makers_at(noted, begins, at)
+            elif type(note) is Placed:
+                orders += [fill.maker for fill in note.fills]
+                orders += [gone.order for gone in note.removed]
+            elif type(note) is Amended:
+                orders.append(note.order)
+                orders += [fill.maker for fill in note.fills]
+                orders += [gone.order for gone in note.removed]
+            elif type(note) is Cancelled:
+                orders.append(note.order)
+            elif type(note) is CancelledAll:
+                orders += [gone.order for gone in note.removed]
     return orders
 
 

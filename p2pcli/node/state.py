@@ -1,8 +1,8 @@
 """The state of a market at one sequence as bytes, and back: snapshots, and what their digest proves.
 
-    "p2px state 3\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
+    "p2px state 4\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
-In a file the first line also says who wrote it: ``p2px state 3 by 0.1.0``. That is no part of the state.
+In a file the first line also says who wrote it: ``p2px state 4 by 0.1.0``. That is no part of the state.
 
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.
@@ -18,11 +18,10 @@ from p2pcli.errors import Conflict, P2pxError
 from p2pcli.market.commands import Move, Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import KeyView
-from p2pcli.node.memory import Remembered
+from p2pcli.node.memory import Remembered, Request
 from p2pcli.node.tally import Minute
 
-VERSION = 3
-READ = (1, 2, 3)  # 1 has no keys, 2 does not move; the rest is the same
+VERSION = 4  # up to 3 each id was remembered by itself, and digests hashed other bytes: not read
 MAGIC = b"p2px state %d\n" % VERSION
 DIGEST_BYTES = 32
 
@@ -54,7 +53,7 @@ class OwnerState(msgspec.Struct, frozen=True, array_like=True):
     """What one owner's ids were answered."""
 
     owner: str
-    recent: list[Remembered]  # oldest first
+    requests: list[Request]  # that hold the last ids, oldest first
     kept: list[Remembered]  # older ones of orders that were open when last looked at
 
 
@@ -99,7 +98,7 @@ def decode_state(data: bytes) -> State:
     first = _FIRST_LINE.match(data)
     if first is None:
         raise BadSnapshot(f"snapshot of {len(data)} bytes: expected {MAGIC!r} first, found {data[:16]!r}")
-    if int(first[1]) not in READ:
+    if int(first[1]) != VERSION:
         writer = (first[2] or b"unknown").decode()
         raise OtherStateVersion(
             f"snapshot of state version {int(first[1])}, written by p2px {writer}; "

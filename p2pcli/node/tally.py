@@ -5,7 +5,7 @@ Time is the entries' (proposers' clocks, never going back), so every node keeps 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -36,25 +36,22 @@ class Tally:
     def __init__(self, minutes: Iterable[Minute] = ()) -> None:
         self._minutes = deque(minutes)
 
-    def add(self, time_ns: int, first: int, last: int, volume: int, trades: int) -> None:
-        """Count the trades of one order. ``time_ns`` never goes back.
+    def add(self, time_ns: int, prices: Sequence[int], volume: int, trades: int) -> None:
+        """Count what traded at one moment. ``time_ns`` never goes back.
 
-        An order that arrives takes prices from best to worst, so its first and last trade are also the
-        highest and lowest: O(1), however many trades.
+        ``prices`` are those of the trades in turn, of each order at least the first and the last: an order
+        takes prices from best to worst, so these are also its highest and lowest.
         """
         minute = time_ns // MINUTE_NS
         minutes = self._minutes
         if not minutes or minutes[-1].minute != minute:
-            minutes.append(Minute(minute, first, first, first, first, 0, 0))
+            minutes.append(Minute(minute, prices[0], prices[0], prices[0], prices[0], 0, 0))
             while minutes[0].minute <= minute - MINUTES:
                 minutes.popleft()
         now = minutes[-1]
-        low, high = (first, last) if first < last else (last, first)
-        if high > now.high:
-            now.high = high
-        if low < now.low:
-            now.low = low
-        now.last = last
+        now.high = max(now.high, *prices)
+        now.low = min(now.low, *prices)
+        now.last = prices[-1]
         now.volume = min(now.volume + volume, MAX_WHOLE)
         now.trades += trades
 

@@ -32,16 +32,18 @@ def fault(file: str, *texts: str) -> Fault:
 
 
 BOOK, LADDER, LEVEL = "book/book.py", "book/ladder.py", "book/level.py"
-DESK, MACHINE, MEMORY = "node/desk.py", "node/machine.py", "node/memory.py"
+DESK, RULES, MACHINE, MEMORY = "node/desk.py", "node/rules.py", "node/machine.py", "node/memory.py"
 
 FAULTS = {
     "taker's price is used": fault(
         DESK,
-        "            trades = self.book.place(number, account, place, quantity, self._now)",
-        "            self._limit = price\n"
-        "            trades = self.book.place(number, account, place, quantity, self._now)",
+        "                            price = maker.place.price\n",
+        "                            price = command.price\n",
+    ),
+    "taker's price is used under conditions": fault(
+        RULES,
         "            Fill(trade, maker.place.price,",
-        "            Fill(trade, getattr(self, '_limit', maker.place.price),",
+        "            Fill(trade, maker.place.price + (len(makers) > 1),",
     ),
     "newest order at a price fills first": fault(
         BOOK, "there.queue.append(order)", "there.queue.insert(there.head, order)"
@@ -82,67 +84,68 @@ FAULTS = {
         BOOK, "                    del level.owner.orders[level.id]\n", ""
     ),
     "fill or kill fills in part": fault(
-        DESK, "place.tif is _FOK and takes < wanted:", "place.tif is _FOK and not takes:"
+        RULES, "place.tif is _FOK and takes < wanted:", "place.tif is _FOK and not takes:"
     ),
     "killed fill or kill removes own orders": fault(
-        DESK,
+        RULES,
         "                return Arrival(_EXPIRED, wanted, _NO_FILLS, _NONE_REMOVED)\n",
         "                _ = [book.cancel(account, each.id) for each in own]\n"
         "                return Arrival(_EXPIRED, wanted, _NO_FILLS, _NONE_REMOVED)\n",
     ),
     "immediate or cancel rests": fault(
-        DESK,
+        RULES,
         "book.place(number, account, place, wanted, moment, rests)",
         "book.place(number, account, place, wanted, moment, place.price > 0)",
     ),
     "post-only trades": fault(
-        DESK, "self._crossing(number, place.side, place.price) if place.post_only else None", "None"
+        RULES, "self._crossing(number, place.side, place.price) if place.post_only else None", "None"
     ),
-    "amend of post-only trades": fault(DESK, "if refused is None and place.post_only:", "if False:"),
+    "amend of post-only trades": fault(RULES, "if refused is None and place.post_only:", "if False:"),
     "amend keeps the place for more": fault(
-        DESK,
+        RULES,
         "if price == place.price and wanted <= order.remaining:",
         "if price == place.price and not order.filled < 0:",
     ),
     "amend for less loses the place": fault(
-        DESK, "if price == place.price and wanted <= order.remaining:", "if wanted < 0:"
+        RULES, "if price == place.price and wanted <= order.remaining:", "if wanted < 0:"
     ),
     "amend to the filled part leaves nothing resting": fault(
-        DESK, "        if quantity <= filled:", "        if quantity < filled:"
+        RULES, "        if quantity <= filled:", "        if quantity < filled:"
     ),
     "amend counts without the filled part": fault(
-        DESK, "        wanted = quantity - filled", "        wanted = quantity"
+        RULES, "        wanted = quantity - filled", "        wanted = quantity"
     ),
     "amended order gets a new id": fault(
-        DESK,
+        RULES,
         "instrument, number, account, place, wanted, order.moment",
         "instrument, number + 1000, account, place, wanted, order.moment",
     ),
     "repeated id is carried out again": fault(
         DESK,
-        "                outcomes.append(Repeated(first.sequence, first.outcome))\n",
-        "                _RULES[type(command)](self, instrument, account, command)\n"
-        "                outcomes.append(Repeated(first.sequence, first.outcome))\n",
+        "        return Repeated(first.sequence, first.outcome)\n",
+        "        RULES[type(command)](self, instrument, account, command)\n"
+        "        return Repeated(first.sequence, first.outcome)\n",
     ),
     "reused id is matched before it is refused": fault(
         DESK,
-        "                outcomes.append(Refused(Reason.ID_REUSED))\n",
-        "                _RULES[type(command)](self, instrument, account, command)\n"
-        "                outcomes.append(Refused(Reason.ID_REUSED))\n",
+        "            return Refused(Reason.ID_REUSED)\n",
+        "            RULES[type(command)](self, instrument, account, command)\n"
+        "            return Refused(Reason.ID_REUSED)\n",
     ),
     "retry of an amend is taken for a new one": fault(
-        DESK,
-        "elif (first := answers.get(command_id)) is None:",
-        "elif (first := answers.get(command_id)) is None or type(command) is Amend:",
+        DESK, "        if first is None:\n", "        if first is None or 'Amend' in str(type(command)):\n"
+    ),
+    "known id is taken for a new one": fault(
+        DESK, "remember(command_id, number) == number:", "remember(command_id, number):"
     ),
     "foreign order is cancelled": fault(
-        DESK,
+        RULES,
         "        order = self.book.cancel(account, number)\n",
         "        account = next((a for a in self.accounts.values() if number in a.orders), account)\n"
         "        order = self.book.cancel(account, number)\n",
     ),
     "orders are cancelled in the order of a set": fault(
-        DESK, "sorted(account.orders)", "map(int, {str(each) for each in account.orders})"
+        RULES, "sorted(account.orders)", "map(int, {str(each) for each in account.orders})"
     ),
     "self-trade is not noticed": fault(BOOK, "if maker.owner is not owner:", "if maker.owner:"),
     "cancel-both leaves the resting order": fault(
@@ -156,31 +159,33 @@ FAULTS = {
         "if self_trade is SelfTrade.CANCEL_BOTH:",
     ),
     "trade number is skipped": fault(
-        DESK, "self.last_trade + len(makers)", "self.last_trade + len(makers) + (len(makers) > 2)"
+        RULES, "self.last_trade + len(makers)", "self.last_trade + len(makers) + (len(makers) > 2)"
     ),
     "refused order takes no id": fault(
-        DESK,
+        RULES,
         "        refused = self._objection(instrument, account, place, number)\n",
         "        refused = self._objection(instrument, account, place, number)\n"
         "        self.last_order -= refused is not None\n",
     ),
     "halted market trades": fault(
-        DESK,
+        RULES,
         "        if self.halted:\n            return Refused(Reason.HALTED, number)\n        if instrument",
         "        if instrument",
     ),
     "band is one tick too wide": fault(
-        DESK, "if lowest <= price <= highest:", "if lowest <= price <= highest + 1:"
+        RULES, "if lowest <= price <= highest:", "if lowest <= price <= highest + 1:"
     ),
     "one open order too many": fault(
-        DESK, "len(account.orders) >= instrument", "len(account.orders) > instrument"
+        RULES, "len(account.orders) >= instrument", "len(account.orders) > instrument"
     ),
     "snapshot lists orders by id": fault(
         MACHINE,
         "[_resting(order) for order in desk.book.orders()]",
         "[_resting(order) for order in sorted(desk.book.orders(), key=lambda order: order.id)]",
     ),
-    "snapshot forgets the ids": fault(MEMORY, "for remembered in found:", "for remembered in ():"),
+    "snapshot forgets the ids": fault(
+        MEMORY, "if _is_answer(request, command, at):\n                self", "if 0:\n                self"
+    ),
     "snapshot forgets that the market is halted": fault(
         MACHINE,
         "desk.rule(state.instrument.checked(), state.halted)",

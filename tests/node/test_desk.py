@@ -6,7 +6,7 @@ from driven import Driven
 
 from p2pcli.market.commands import Checkpoint, Command, Place, Side
 from p2pcli.market.events import Done, Reason, Refused
-from p2pcli.node.desk import _RULES
+from p2pcli.node.rules import RULES
 
 
 def test_a_checkpoint_changes_nothing_of_the_market():
@@ -23,4 +23,4 @@ def test_a_checkpoint_before_the_market_is_defined_is_refused():
 
 
 def test_every_command_has_a_rule():
-    assert set(_RULES) == set(get_args(Command))
+    assert set(RULES) == set(get_args(Command))

@@ -12,6 +12,7 @@ from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import MAX_WHOLE, Amend, Cancel, Define, Place, SelfTrade, Side
 from p2pcli.market.depth import Level
 from p2pcli.market.events import Done, Placed, Reason, Refused, Repeated, Status
+from p2pcli.market.notes import decode_notes
 from p2pcli.market.views import DayView
 from p2pcli.node import desk
 from p2pcli.node.body import BadBody, decode_body, encode_body
@@ -86,7 +87,7 @@ def test_every_group_and_command_has_its_outcome():
     applied = driven.apply(("ann", [BUY, Cancel(1)]), ("bob", []), ("bob", [SELL]))
     assert [len(group) for group in applied.outcomes] == [2, 0, 1]
     assert (applied.first_order, applied.first_trade) == (1, 1)
-    assert msgspec.msgpack.decode(applied.encoded, type=list) == msgspec.to_builtins(applied.outcomes)
+    assert decode_notes(applied.encoded) == applied.notes
 
 
 def test_digest_depends_on_every_outcome_before():

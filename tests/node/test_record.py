@@ -1,5 +1,7 @@
 """What records say about one order: placed, filled as maker and taker, amended, cancelled."""
 
+from driven import Driven
+
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, SelfTrade, Side, TimeInForce
 from p2pcli.market.events import (
     Amended,
@@ -14,6 +16,7 @@ from p2pcli.market.events import (
     Repeated,
     Status,
 )
+from p2pcli.market.notes import Notes
 from p2pcli.market.views import OrderView
 from p2pcli.node.body import Group
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
@@ -24,6 +27,11 @@ SELL_TEN = Place(Side.SELL, 10, 100, client_order_id="s")
 def record(sequence: int, *answers: tuple[str, Command, Outcome]) -> Record:
     groups = [Group(owner, [command]) for owner, command, _ in answers]
     return Record(sequence, sequence * 1000, groups, [[outcome] for _, _, outcome in answers])
+
+
+def as_notes(made: Record) -> list[Notes]:
+    """Structs are notes too, those that the machine writes when something unusual happened."""
+    return [list(outcomes) for outcomes in made.outcomes]
 
 
 def resting() -> OrderView:
@@ -91,7 +99,7 @@ def test_cancel_all_and_self_trade_prevention_cancel_too():
     )
     for cause in (everything, prevented):
         assert later(resting(), cause).status is Status.CANCELLED
-        assert touched(cause.outcomes) == [1]
+        assert touched(cause.groups, as_notes(cause)) == [1]
 
 
 def test_an_amend_that_trades_shows_as_fills_of_the_amended_order():
@@ -100,7 +108,7 @@ def test_an_amend_that_trades_shows_as_fills_of_the_amended_order():
     view = later(resting(), cause)
     assert (view.quantity, view.price, view.filled, view.remaining) == (12, 90, 3, 9)
     assert [fill.counterparty for fill in view.fills] == ["cat"]
-    assert sorted(touched(cause.outcomes)) == [1, 5]
+    assert sorted(touched(cause.groups, as_notes(cause))) == [1, 5]
     assert amended_takers([cause]) == {1}
     (trade,) = trades(cause, {1: Side.SELL})
     assert (trade.taker_side, trade.taker, trade.maker, trade.taker_owner, trade.maker_owner) == (
@@ -121,8 +129,20 @@ def test_a_trade_names_both_sides():
 def test_a_repeated_answer_is_not_a_second_order():
     again = record(2, ("ann", SELL_TEN, Repeated(1, Placed(1, Status.OPEN, 0, 10))))
     assert list(placements(again)) == []
-    assert touched(again.outcomes) == []
+    assert touched(again.groups, as_notes(again)) == []
     assert later(resting(), again) == resting()
+
+
+def test_plain_orders_touch_their_makers_and_cancels_what_they_name():
+    driven = Driven()
+    driven.do("ann", Place(Side.SELL, 3, 100))
+    driven.do("ann", Place(Side.SELL, 3, 101))
+    applied = driven.apply(
+        ("bob", [Place(Side.BUY, 1, 90), Place(Side.BUY, 5, 101), Place(Side.BUY, 1, 99)]),
+        ("ann", [Cancel(2), Cancel(2)]),
+    )
+    assert touched(applied.groups, applied.notes) == [1, 2, 2]
+    assert touched([], []) == []
 
 
 def test_an_entry_that_was_not_admitted_says_nothing():
