@@ -4,7 +4,7 @@ import pytest
 
 from p2pcli.cluster.supervision import Policy
 from p2pcli.config.settings import all_settings
-from p2pcli.log import ballast, chain
+from p2pcli.log import ballast, chain, etcd
 from p2pcli.log.sqlite import SqliteLog
 from p2pcli.node import attest, desk, reads, requests
 from p2pcli.registry import door, lookup, queries, remembered
@@ -41,7 +41,7 @@ FIGURES = {
     ),
     "matching-rules.md": (f"last {int(_DEFAULTS['market_defaults.remembered_ids']):,} ids are remembered",),
     "log.md": (
-        f"costs one poll of {_POLL_MS:g} ms",
+        f"costs one poll (SQLite {_POLL_MS:g} ms, etcd {etcd.POLL_S * 1000:g})",
         f"chain(0) = {len(chain.GENESIS)} zero bytes",
         f"{ballast.SLICES * ballast.SLICE_BYTES // MIB} MiB that are given up",
         f"in slices of {ballast.SLICE_BYTES // MIB} MiB",
