@@ -82,14 +82,23 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(part, path)  # unlike a rename it replaces nothing
+            _appear(part, path)
         finally:
-            part.unlink()
+            part.unlink(missing_ok=True)
         _sync(path.parent)
     except OSError as error:
         raise NotWritten(
             f"cannot write {path}: {error.strerror}", hint="name a file in a folder that is there"
         ) from error
+
+
+def _appear(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)  # unlike a rename it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as a USB stick's
+        part.rename(path)
 
 
 def write_backup(
