@@ -12,6 +12,7 @@ much as matching an order, most of it for touching memory that nobody looks at a
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -20,6 +21,9 @@ from p2pcli.market.events import Reason, Refused, Repeated
 from p2pcli.market.notes import EACH, HEAD, FirstOutcome, Notes, after, order_at, outcome_at, outcomes_of
 
 MAX_TOGETHER = 256  # commands of one request; a retry looks through so many
+
+Whereabouts = tuple[int, int]  # index of a command, and of its notes
+BEGINNING: Whereabouts = (0, 0)
 
 _NO_ANSWER = frozenset((Reason.ID_REUSED, Reason.ID_TOO_LONG, Reason.NOT_DEFINED))  # the id stays free
 
@@ -34,10 +38,10 @@ class Request(msgspec.Struct, array_like=True, gc=False):
     commands: list[Command]
     notes: Notes
 
-    def answered(self) -> Iterator[tuple[Command, int]]:
+    def answered(self, where: Whereabouts = BEGINNING) -> Iterator[tuple[Command, int]]:
         """Yield each command that has its notes already, and where they begin."""
-        at = 0
-        for command in self.commands:
+        begin, at = where
+        for command in islice(self.commands, begin, None):
             if at >= len(self.notes):
                 return
             yield command, at
@@ -87,7 +91,7 @@ class Memory:
     work; then it hands over the request with ``keep``.
     """
 
-    __slots__ = ("_ids", "_kept", "_requests", "_serial", "_singly", "answers")
+    __slots__ = ("_ids", "_kept", "_requests", "_seen", "_serial", "_singly", "answers")
 
     def __init__(self) -> None:
         # The order that a client order id was given to, or minus a serial number of other commands.
@@ -101,6 +105,8 @@ class Memory:
         # open orders of requests that were forgotten ...
         self._singly: dict[int, Remembered] = {}
         self._kept: deque[int] = deque()  # ... and the latter in the order in which they are looked at again
+
+        self._seen: tuple[Request | None, Whereabouts] = None, BEGINNING  # behind what was last found
 
     def __len__(self) -> int:
         """Return how many ids are remembered."""
@@ -132,12 +138,12 @@ class Memory:
         request = asking
         if request is None or known < request.first:
             request = self._requests[bisect_right(self._requests, known, key=_first) - 1]
-        for command, at in request.answered():
-            if type(command) is not Place or command.client_order_id != command_id:
-                continue
-            if order_at(request.notes, at) == known:
-                return _single(request, command, at)
-        raise AssertionError(f"order {known} is not in the request that placed it")
+        # A request that is sent again asks for one id after the other: the next is right behind the last.
+        where = self._seen[1] if self._seen[0] is request else BEGINNING
+        found = _found(request, where, command_id, known) or _found(request, BEGINNING, command_id, known)
+        assert found is not None, f"order {known} is not in the request that placed it"
+        at, self._seen = found[0], (request, found[1])
+        return _single(request, request.commands[found[1][0] - 1], at)
 
     def order(self, client_order_id: str) -> int:
         """Return the id of the order that was given this client order id, 0 for none. O(1)."""
@@ -247,6 +253,18 @@ class Memory:
 
 def _first(request: Request) -> int:
     return request.first
+
+
+def _found(
+    request: Request, where: Whereabouts, command_id: str, order: int
+) -> tuple[int, Whereabouts] | None:
+    """Return where the notes begin of the command that placed this order, and where the next command is."""
+    for number, (command, at) in enumerate(request.answered(where), where[0] + 1):
+        if type(command) is not Place or command.client_order_id != command_id:
+            continue
+        if order_at(request.notes, at) == order:
+            return at, (number, after(request.notes, at, command))
+    return None
 
 
 def _single(request: Request, command: Command, at: int) -> Remembered:

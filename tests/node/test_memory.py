@@ -50,7 +50,7 @@ def test_a_request_is_forgotten_whole_once_the_others_are_enough():
 def test_first_use_of_an_id_is_found_in_any_request_and_in_the_one_being_answered():
     memory = memory_of(1, 2)
     add(memory, 3, 4, 5)
-    for order in range(1, 6):
+    for order in (1, 2, 3, 4, 5, 4, 3, 5, 1):  # as they came, and back again
         found = memory.first(f"p{order}")
         assert found is not None
         assert (found.command, found.order) == (placing(order), order)
