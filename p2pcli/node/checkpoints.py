@@ -63,8 +63,8 @@ class Checkpoints:
     def is_due(self) -> bool:
         """Say whether enough commands were applied since the last snapshot to be worth the next one.
 
-        A snapshot costs about a command's work for every order at rest, while nothing else is done: of a
-        million orders every 100,000 commands, it was most of a node's work.
+        A snapshot costs about a command's work for every order at rest: of a million orders every 100,000
+        commands, it was most of a node's work.
         """
         applied = self._replica.commands_since_snapshot
         if applied < self._commands:

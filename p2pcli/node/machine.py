@@ -30,15 +30,14 @@ from p2pcli.node.desk import Desk
 from p2pcli.node.keys import Keys
 from p2pcli.node.memory import Memory
 from p2pcli.node.moving import check_follows, moved, step_of
+from p2pcli.node.picture import Picture
 from p2pcli.node.rules import Account
 from p2pcli.node.state import (
     DIGEST_BYTES,
     BadSnapshot,
     OwnerState,
-    Resting,
     State,
     decode_state,
-    encode_state,
     fingerprint,
 )
 from p2pcli.node.tally import Tally
@@ -232,31 +231,37 @@ class Machine:
 
     # -- snapshots --------------------------------------------------------------------------------
 
+    def picture(self) -> Picture:
+        """Return the state as it is now, to be encoded later. O(orders + ids), 0.3 us for each."""
+        desk = self._desk
+        orders = list(desk.book.orders())
+        state = State(
+            self.sequence,
+            self.chain,
+            self.digest,
+            self.time_ns,
+            self.sessions.to_values(),
+            desk.instrument,
+            desk.halted,
+            desk.last_price,
+            desk.last_order,
+            desk.last_trade,
+            [],
+            [
+                OwnerState(name, account.memory.requests(), account.memory.kept())
+                for name, account in desk.accounts.items()
+            ],
+            desk.tally.minutes(),
+            list(desk.keys),
+            self.moving,
+        )
+        return Picture(
+            state, orders, [order.remaining for order in orders], [order.place for order in orders]
+        )
+
     def snapshot(self) -> bytes:
         """Return the whole state as canonical bytes. O(its size)."""
-        desk = self._desk
-        return encode_state(
-            State(
-                self.sequence,
-                self.chain,
-                self.digest,
-                self.time_ns,
-                self.sessions.to_values(),
-                desk.instrument,
-                desk.halted,
-                desk.last_price,
-                desk.last_order,
-                desk.last_trade,
-                [_resting(order) for order in desk.book.orders()],
-                [
-                    OwnerState(name, account.memory.requests(), account.memory.kept())
-                    for name, account in desk.accounts.items()
-                ],
-                desk.tally.minutes(),
-                list(desk.keys),
-                self.moving,
-            )
-        )
+        return self.picture().encoded()
 
     def state_digest(self) -> bytes:
         """Return 32 bytes that are equal on two machines exactly when their whole state is. O(its size)."""
@@ -308,11 +313,6 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
         # In priority order, so each comes to rest behind those it was behind before, and none can trade.
         desk.book.place(order.id, account, place, order.remaining, moment)
     return sessions, desk
-
-
-def _resting(order: Order) -> Resting:
-    moment = order.moment
-    return Resting(order.id, order.owner.name, order.place, order.remaining, moment.sequence, moment.time_ns)
 
 
 def _summed(ladder: Ladder, levels: int) -> list[Level]:

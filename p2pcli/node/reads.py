@@ -26,6 +26,7 @@ from p2pcli.node.requests import (
     ReadSnapshot,
     ReadTrades,
 )
+from p2pcli.node.state import fingerprint
 
 AT_LEAST_S = 5.0  # longest wait for a sequence that a read asks for
 
@@ -81,7 +82,8 @@ def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
             raise AssertionError("a full book is read page by page")
         case ReadDigest():
             with replica.reading() as machine:
-                return machine.sequence, machine.state_digest()
+                sequence, picture = machine.sequence, machine.picture()
+            return sequence, fingerprint(picture.encoded())
         case ReadKeys():
             with replica.reading() as machine:
                 return machine.sequence, list(machine.keys)

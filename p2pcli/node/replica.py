@@ -177,11 +177,12 @@ class Replica:
         return self._commands
 
     def snapshot(self) -> tuple[int, bytes]:
-        """Return the sequence and the whole state at it."""
+        """Return the sequence and the whole state at it. Entries wait only while it is taken, not encoded."""
         with self._lock:
             self.check()
             self._commands = 0
-            return self._machine.sequence, self._machine.snapshot()
+            sequence, picture = self._machine.sequence, self._machine.picture()
+        return sequence, picture.encoded()
 
     def due_digest(self) -> tuple[int, bytes] | None:
         """Return, once, the sequence and digest that this node should tell the others now."""

@@ -84,7 +84,11 @@ _DECODER = msgspec.msgpack.Decoder(State)
 
 def encode_state(state: State) -> bytes:
     """Return the canonical bytes of a state. O(size)."""
-    body = _ENCODER.encode(state)
+    return sealed(_ENCODER.encode(state))
+
+
+def sealed(body: bytes) -> bytes:
+    """Return the MessagePack of a state with what goes before it."""
     return b"".join((MAGIC, fingerprint(body), body))
 
 

@@ -6,6 +6,7 @@ Time is the entries' (proposers' clocks, never going back), so every node keeps 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 import msgspec
 
@@ -71,5 +72,5 @@ class Tally:
         )
 
     def minutes(self) -> list[Minute]:
-        """Return what a snapshot keeps."""
-        return list(self._minutes)
+        """Return what a snapshot keeps; later trades change nothing of it."""
+        return [copy(minute) for minute in self._minutes]

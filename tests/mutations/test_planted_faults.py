@@ -180,8 +180,8 @@ FAULTS = {
     ),
     "snapshot lists orders by id": fault(
         MACHINE,
-        "[_resting(order) for order in desk.book.orders()]",
-        "[_resting(order) for order in sorted(desk.book.orders(), key=lambda order: order.id)]",
+        "orders = list(desk.book.orders())",
+        "orders = sorted(desk.book.orders(), key=lambda order: order.id)",
     ),
     "snapshot forgets the ids": fault(
         MEMORY, "if _is_answer(request, command, at):\n                self", "if 0:\n                self"
