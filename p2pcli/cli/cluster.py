@@ -146,11 +146,15 @@ def up(
 
 
 def _up_words(report: ClusterReport, already: bool, *, is_whole: bool) -> str:
-    counts = f"{len(report.nodes)} nodes, {len(report.members)} registry members"
+    counts = f"{_count(report.nodes, 'node')}, {_count(report.members, 'registry member')}"
     if report.bots:
-        counts += f", {len(report.bots)} bot{'s' if len(report.bots) > 1 else ''}"
+        counts += f", {_count(report.bots, 'bot')}"
     runs = "was running already" if already else "is ready" if is_whole else "runs, degraded"
     return f"cluster {report.cluster} {runs}: {counts}"
+
+
+def _count(things: Sequence[object], what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
 
 
 def _show_first_steps(invocation: Invocation, report: ClusterReport) -> None:

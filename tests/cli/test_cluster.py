@@ -165,7 +165,7 @@ def test_tables_fit_the_terminal_and_cut_nothing(p2px, columns, words):
 
 def test_bots_trade_beside_the_nodes_and_end_with_the_cluster(own):
     up = own("cluster", "up", "-n", "1", "--bots", "2", "--ephemeral", P2PX_CLUSTER_BOT_INTERVAL="20ms")
-    assert (up.code, "1 nodes, 2 registry members, 2 bots" in up.err) == (0, True)
+    assert (up.code, "1 node, 2 registry members, 2 bots" in up.err) == (0, True)
     with own.start("trades", "tail", "-n", "1", "-f", "-o", "jsonl") as follow:
         trade = json.loads(follow.stdout.readline())
         follow.send_signal(signal.SIGINT)
@@ -195,7 +195,7 @@ def test_a_registry_that_does_not_answer_is_said_and_leaves_the_cluster_degraded
         up = own("cluster", "up", "-n", "1", "--grape", address, "--ephemeral")
         assert up.code == 1
         assert f"warning: no registry answers: {address}" in up.err
-        assert "cluster default runs, degraded: 1 nodes, 0 registry members" in up.err
+        assert "cluster default runs, degraded: 1 node, 0 registry members" in up.err
         status = own("cluster", "status", "-o", "json")
         assert (status.code, status.json["state"]) == (1, "degraded")
         assert own("order", "buy", "1@5").code == 0
