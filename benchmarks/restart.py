@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from p2pcli.cluster.bench.flow import orders, swept
-from p2pcli.log.entry import Batch, new_epoch
+from p2pcli.log.entry import MAX_NUMBER, Batch, new_epoch
 from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.instrument import UNITS, Instrument, as_define
 from p2pcli.node.body import encode_body
@@ -53,7 +53,7 @@ def recovered(plan: NodePlan) -> tuple[float, HostedMarket]:
     """Return the seconds until the market could serve, and the market."""
     began = time.perf_counter()
     market = HostedMarket(plan, BTC, _thread)
-    market.recover(_nobody)
+    market.recover(_nobody, threading.Event())
     return time.perf_counter() - began, market
 
 
@@ -74,7 +74,9 @@ def measure(commands: int, batch: int) -> dict[str, float]:
         log = f"sqlite://{folder}/log"
         found: dict[str, float] = {"commands": commands, "batch": batch}
         found["entries"] = write_log(folder / "log" / "BTC-USD", commands, batch)
-        plan = NodePlan("bench", "client1", str(folder / "client1"), log, [BTC], "", durable=False)
+        plan = NodePlan(
+            "bench", "client1", str(folder / "client1"), log, [BTC], "", durable=False, long_log=MAX_NUMBER
+        )
         found["first_s"], market = recovered(plan)
         sequence, state = market.replica.snapshot()
         market.stop()

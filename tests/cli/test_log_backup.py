@@ -103,7 +103,8 @@ def test_a_damaged_backup_changes_nothing(traded, two, backup):
     missing = traded("log", "import", "nowhere.p2px", "--name", "two")
     assert (missing.code, missing.err) == (
         2,
-        "error: nowhere.p2px cannot be read: No such file or directory\n",
+        "error: nowhere.p2px cannot be read: No such file or directory\n"
+        "hint: p2px log export FILE writes one\n",
     )
 
 
