@@ -13,7 +13,9 @@ import pytest
 
 from p2pcli.errors import P2pxError
 from p2pcli.grenache.client import GrenacheError
+from p2pcli.node.client import ExchangeClient
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.credentials import Credentials
 
 from .conftest import wait_until
 
@@ -59,8 +61,8 @@ def service(registry) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_an_unmodified_client_places_orders_and_reads_the_trade(start_node, registry, caller):
-    start_node("client1")
-    start_node("client2")
+    for node in (start_node("client1"), start_node("client2")):
+        wait_until(lambda node=node: is_connected(node.addresses["rpc"]))
     wait_until(lambda: len(caller.lookup("p2px:exchange")) == 2)
     with node_js("trade.js", registry) as process:
         output, errors = process.communicate(timeout=60)
@@ -132,6 +134,13 @@ def test_a_cluster_trades_on_real_grapes_alone(tmp_path):
         for process in grapes:
             process.kill()
             process.wait()
+
+
+def is_connected(address: str) -> bool:
+    """Say whether a node pushes to its peer, so that what one has the other has a moment later."""
+    host, _, port = address.rpartition(":")
+    with ExchangeClient(host, int(port), Credentials(bytes.fromhex("ab" * 32))) as node:
+        return list(node.status().peers.values()) == ["connected"]
 
 
 def announced(registry: RegistryClient) -> bool:
