@@ -205,9 +205,7 @@ def test_a_quota_that_is_used_up_under_load_is_busy_until_room_was_made(
     with dial(cluster, "client1") as node:
         assert node.book(MARKET, 1).sequence > 0
     accepted_again(cluster, "quota used up")
-    # Once in a dozen runs a node was started again here, and nobody knows yet why; then it is to be said.
-    if pids(cluster) != before:
-        print(f"a node was started again:\n{why(cluster)}")
+    assert pids(cluster) == before, why(cluster)
 
 
 def fill(client: EtcdClient) -> None:
