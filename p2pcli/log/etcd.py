@@ -68,9 +68,24 @@ class EtcdLog:
                 raise Undecided(silence.message, hint=silence.hint) from silence
             except LogFull:
                 self._make_room()
-                raise
+                sequence = self._put_all_the_same(batch)
+                if sequence is None:
+                    raise
             if sequence is not None:
                 return sequence
+
+    def _put_all_the_same(self, batch: Batch) -> int | None:
+        """Return the sequence of a batch that is in although etcd answered that there is no room, else None.
+
+        The put that uses the quota up is carried out and answered "space exceeded" as well; later ones are
+        only answered so. Raises Undecided when that cannot be asked.
+        """
+        lane = (batch.producer, batch.epoch)
+        try:
+            kv = self._market.first_of(self._market.keys.batch(lane, batch.number))
+            return self._repeated(batch, kv) if kv is not None else None
+        except Unavailable as silence:
+            raise Undecided(silence.message, hint=silence.hint) from silence
 
     def _make_room(self) -> None:
         """Begin, in a thread, to make room in etcd, unless that is being done or was just now."""
