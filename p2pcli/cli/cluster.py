@@ -37,6 +37,7 @@ cluster = Group(
     help="Start, watch and stop the processes of a cluster.",
     rooms={
         "init": ("p2pcli.cli.cluster_init", "init", "Make the certificates for nodes that others can reach."),
+        "rotate": ("p2pcli.cli.cluster_rotate", "rotate", "Replace the cluster's secret and its CA."),
         "token": (
             "p2pcli.cli.cluster_token",
             "token",

@@ -58,12 +58,12 @@ def init(
     folder, screen = invocation.folder_of(config), invocation.screen
     authority = TlsFolder(folder.tls)
     if out is not None:  # before anything is made; a CA that is not there yet is in no file
-        _check_same(out, _text(config, authority.authority()))
+        _check_same(out, _text(config, folder.authority()))
     if not authority.authority():
         _check_stopped(folder)
     folder.prepare()
     is_new = authority.found(folder.name, now_ns() // 10**9)
-    certificate = authority.authority()
+    certificate = folder.authority()  # two, while one is being replaced
     text = _text(config, certificate)
     if out is not None:
         Path(out).write_text(text)

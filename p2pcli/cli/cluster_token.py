@@ -52,10 +52,10 @@ def create(invocation: Invocation, expires: float) -> None:
     folder, tls = _signing(invocation)
     now = now_ns() // NS
     made = Tokens(tls.tokens_path).create(
-        folder.secret(),
+        folder.newest_secret(),
         folder.name,
         list(_addresses(folder)),
-        fingerprint(tls.authority()),
+        fingerprint(folder.authority()),
         now + int(expires),
         now,
     )

@@ -19,7 +19,7 @@ from p2pcli.market.refusals import CommandRefused
 from p2pcli.market.views import KeyView
 from p2pcli.node.key_file import VERSION, OwnerKey, key_file_exists, write_key
 from p2pcli.node.roaming import new_id
-from p2pcli.rpc.credentials import owner_key
+from p2pcli.rpc.credentials import owner_key, secret_id
 
 ID_BYTES = 8
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -68,7 +68,8 @@ def create(invocation: Invocation, owner: str, out: str | None, node: str | None
     secret = _operator(invocation)
     _in_every_market(invocation, node, GrantKey(key_id, owner, new_id()), "granted")
     cluster = invocation.folder.name
-    write_key(path, OwnerKey(VERSION, cluster, owner, key_id, owner_key(secret, owner, key_id).hex()))
+    key = owner_key(secret, owner, key_id).hex()
+    write_key(path, OwnerKey(VERSION, cluster, owner, key_id, key, secret_id(secret)))
     screen = invocation.screen
     if screen.is_text:
         screen.note(f"key {key_id} of {owner} is in {path}; whoever can read that trades as {owner}")
@@ -133,7 +134,7 @@ def _operator(invocation: Invocation) -> bytes:
             "an owner's key makes, shows and revokes no keys: that takes the cluster's secret",
             hint="leave --key out (and P2PX_KEY), on a machine of the cluster",
         )
-    return invocation.folder.secret()
+    return invocation.folder.newest_secret()
 
 
 def _known(invocation: Invocation, node: str | None) -> dict[str, KeyView]:

@@ -19,9 +19,12 @@ from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.cluster.planning import hosting, plan_cluster
 from p2pcli.errors import BadInput, Conflict, P2pxError
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.discovery import node_service_name
+from p2pcli.node.discovery import node_service_name, service_name
 from p2pcli.registry.client import RegistryClient
+from p2pcli.rpc.auth import SecretRetired
+from p2pcli.rpc.credentials import secret_id
 from p2pcli.rpc.exposure import hosts_of
+from p2pcli.rpc.tls import UnknownAuthority
 
 MAX_NAME = 64
 IS_THERE_S = 2.0  # how long a node of the same name has to answer
@@ -31,6 +34,12 @@ class NameTaken(Conflict):
     """The cluster has a node of that name already."""
 
     code = "name_taken"
+
+
+class SecretReplaced(Conflict):
+    """This machine has a secret or a CA that the cluster had before."""
+
+    code = "secret_replaced"
 
 
 class NoCredentials(BadInput):
@@ -165,6 +174,7 @@ def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) 
     with _OnlyOne(folder, name):
         plan = joining.joining(config, folder, NodeSlot(name, port, tuple(markets)), host, members)
         _check_unused(invocation, name, registry)
+        _check_current(invocation, registry)
         folder.keep_joined(joining.remembered(config, plan))
         with output.configure(
             name, folder.logs, config.logging.level, console=True, color=invocation.color or "auto"
@@ -175,23 +185,28 @@ def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) 
 
 
 def _become_one_of_it(invocation: Invocation, token: str | None, name: str, host: str) -> None:
-    """Enrol this machine with the token, unless it has all that a node of that name needs already."""
-    from p2pcli.node.tls_folder import NoCertificate, TlsFolder
+    """Enrol this machine with the token, unless it has all that a node of that name needs already.
+
+    It does not when the token comes from another secret: the cluster's is being replaced, or was.
+    """
+    from p2pcli.node.rotating import MachineKeys
+    from p2pcli.node.tls_folder import NoCertificate
+    from p2pcli.node.tokens import read_token
 
     folder = invocation.folder
-    tls = TlsFolder(folder.tls)
     trouble: P2pxError = NoCredentials(
         f"this machine has no credentials of cluster {folder.name}",
         hint="p2px cluster token create, on the cluster's first machine, prints what --token needs",
     )
     if folder.secret_path.exists():
         try:
-            if tls.authority():
-                tls.issued(name, hosts_of(name, host), now_ns() // 10**9)
+            if shown := MachineKeys(folder.secret_path, folder.tls).shown():
+                shown.issued(name, hosts_of(name, host), now_ns() // 10**9)
         except NoCertificate as error:
             trouble = error
         else:
-            return
+            if token is None or read_token(token).secret_id == secret_id(folder.newest_secret()):
+                return
     if token is None:
         raise trouble
     from p2pcli.cluster.enrol import enrol
@@ -243,6 +258,34 @@ def _check_unused(invocation: Invocation, name: str, registry: Sequence[str]) ->
             raise NameTaken(
                 f"cluster {cluster} has a node {name} already, at {host}:{port}", hint="choose another --name"
             )
+
+
+def _check_current(invocation: Invocation, registry: Sequence[str]) -> None:
+    """Raise when the cluster's secret or CA was replaced while this machine was away.
+
+    A node that does not know it would serve holders of the old one alone.
+    """
+    folder = invocation.folder
+    try:
+        with RegistryClient(list(registry), timeout=invocation.config.registry.request_timeout) as client:
+            found = client.lookup(service_name(folder.name))
+    except P2pxError:
+        return
+    trouble: P2pxError | None = None
+    for host, port in found:
+        try:
+            ExchangeClient(host, port, folder.credentials(), timeout=IS_THERE_S).close()
+        except (SecretRetired, UnknownAuthority) as error:
+            trouble = error
+        except P2pxError as error:
+            invocation.tell(f"{host}:{port}: {error.message}")
+        else:
+            return
+    if trouble is not None:
+        raise SecretReplaced(
+            f"the secret or CA of cluster {folder.name} was replaced while this machine was away: {trouble}",
+            hint="p2px cluster token create, on the first machine, prints what --token needs",
+        )
 
 
 def _free_name(invocation: Invocation, plan: ClusterPlan, registry: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ def strangers(invocation: "Invocation", report: "ClusterReport | None", timeout:
     names = set(node_names(report))
     known = {child.addresses.get("rpc") for child in report.nodes} if report else set()
     found = Strangers({}, [])
-    for address in _announced(invocation, report, ""):
+    for address in announced(invocation, report):
         if address in known:
             continue
         host, _, port = address.rpartition(":")
@@ -124,13 +124,13 @@ def _candidates(
         if address and (not wanted or child.name == wanted):
             tried.add(address)
             yield child.name, address
-    for address in _announced(invocation, report, wanted):
+    for address in announced(invocation, report, wanted):
         if address not in tried:
             yield wanted, address
 
 
-def _announced(invocation: "Invocation", report: "ClusterReport | None", wanted: str) -> list[str]:
-    """Return what the registry knows; nothing when no member answers, which is not what was asked."""
+def announced(invocation: "Invocation", report: "ClusterReport | None", wanted: str = "") -> list[str]:
+    """Return where the registry knows that node, or all; nothing when no member answers."""
     from p2pcli.node.discovery import node_service_name, service_name
     from p2pcli.registry.client import RegistryClient
 

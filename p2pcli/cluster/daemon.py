@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -44,7 +43,7 @@ def main(home: str, name: str) -> None:
         plan, warnings = settle(plan, claims)
         folder.keep_plan(plan)
         supervisor = Supervisor(
-            folder, plan, lock, partial(answers, credentials=folder.credentials()), warnings
+            folder, plan, lock, lambda addresses: answers(addresses, folder.credentials()), warnings
         )
     except P2pxError as error:
         sys.stdout.buffer.write(birth.encode(as_refused(error)))

@@ -6,6 +6,7 @@
       control              the supervisor's socket (control.py)
       plan.json            names, ports, markets (plan.py)      state.json   last report (report.py)
       secret               64 hex digits, mode 0600             logs/        one file a process
+      rotation.json        a new secret that takes its place, and how far that is (node/rotation.py)
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
       importing            a backup is being restored here, or that was broken off (restore.py)
       moving.lock          held by who moves the log to another place (relocation.py)
@@ -29,6 +30,7 @@ from p2pcli.cluster.joined import Joined
 from p2pcli.cluster.plan import PLAN_VERSION, ClusterPlan
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.errors import BadInput, Conflict, NotRunning
+from p2pcli.node.rotation import in_force, next_tls, read_rotation
 from p2pcli.rpc.credentials import Credentials
 
 MAX_FILE = 4 << 20  # bytes of a plan or state file; 999 markets need 0.2 MiB
@@ -44,13 +46,14 @@ _OURS = (
     "state.json",
     "joined.json",
     "secret",
+    "rotation.json",
     "supervisor.out",
     "tls",
     "importing",
     "moving.lock",
 )
 _TEMPORARY = re.compile(
-    r"(secret|plan\.json|state\.json|joined\.json)(\.[0-9a-f]+)?\.new"
+    r"(secret|plan\.json|state\.json|joined\.json|rotation\.json)(\.[0-9a-f]+)?\.new"
 )  # being written, or left by a kill
 _LOCKS = ("children.lock", "lock")  # deleted last, so that nobody moves in meanwhile
 
@@ -142,7 +145,10 @@ class ClusterFolder:
             )
 
     def secret(self) -> bytes:
-        """Return what nodes and operator know. Raises ``ClusterNotRunning`` when there is none."""
+        """Return what the file of the secret says: what nodes and operator know, unless it is being replaced.
+
+        Raises ``ClusterNotRunning`` when there is none.
+        """
         try:
             with self.secret_path.open("rb") as file:
                 mode, data = os.fstat(file.fileno()).st_mode, file.read(4096)
@@ -166,17 +172,32 @@ class ClusterFolder:
         return secret
 
     def credentials(self) -> Credentials:
-        """Return what the cluster's operator proves itself with. Raises ``ClusterNotRunning``."""
-        return Credentials(self.secret(), self.authority())
+        """Return what the cluster's operator proves itself with.
+
+        Raises ``ClusterNotRunning``, ``BadRotationFile``.
+        """
+        rotation = read_rotation(self.secret_path)
+        return in_force(
+            self.secret(), rotation, self._authority(self.tls), self._authority(next_tls(self.tls))
+        )
+
+    def newest_secret(self) -> bytes:
+        """Return the secret that keys and tokens are to be made with. Raises as ``credentials``."""
+        rotation = read_rotation(self.secret_path)
+        return rotation.new_secret if rotation is not None else self.secret()
 
     def authority(self) -> str:
-        """Return the certificate of the cluster's CA (PEM); "" when it speaks plain TCP."""
+        """Return the certificates of the cluster's CA (PEM), two while it is replaced; "": plain TCP."""
+        rotation = read_rotation(self.secret_path)
+        return in_force(b"", rotation, self._authority(self.tls), self._authority(next_tls(self.tls))).ca
+
+    def _authority(self, tls: Path) -> str:
         try:
-            return (self.tls / "ca.pem").read_text(encoding="ascii")
+            return (tls / "ca.pem").read_text(encoding="ascii")
         except FileNotFoundError:
             return ""
         except (OSError, ValueError) as error:
-            raise FolderUnusable(f"cannot read the CA certificate in {self.tls}: {error}") from error
+            raise FolderUnusable(f"cannot read the CA certificate in {tls}: {error}") from error
 
     def plan(self) -> ClusterPlan | None:
         """Return the plan kept here, None when there is none. Raises ``BadPlanFile``."""

@@ -25,6 +25,7 @@ from p2pcli.cluster.report import ClusterReport, ClusterState, Failure, State
 from p2pcli.cluster.requests import Refused, as_error
 from p2pcli.config import Config
 from p2pcli.errors import Conflict, P2pxError, TimedOut
+from p2pcli.rpc.certificates import have_common
 from p2pcli.rpc.exposure import check_protected
 
 POLL_S = 0.02
@@ -205,11 +206,15 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
 
 def _check_authority(folder: ClusterFolder, wanted: str) -> None:
     """Raise ``OtherAuthority`` unless the CA that the settings name, if any, is the folder's own."""
-    if wanted and wanted != folder.authority():
-        has = "has another CA" if folder.authority() else "has no CA"
+    if not wanted:
+        return
+    here = folder.authority()
+    if not here or (wanted != here and not have_common(wanted, here)):
+        has = "has another CA" if here else "has no CA"
         raise OtherAuthority(
             f"the settings name a CA (cluster.ca), and cluster {folder.name} on this machine {has}",
-            hint="a machine joins with p2px node join; p2px cluster init begins a cluster of its own",
+            hint="a machine joins with p2px node join; after p2px cluster rotate, "
+            "p2px cluster init --out FILE writes the settings anew",
         )
 
 

@@ -35,7 +35,6 @@ class GatewayPlan(msgspec.Struct, frozen=True):
 
 def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
     """Run the node; once it serves, serve Grenache calls as well. As ``node.process.run``."""
-    credentials = node.credentials_of(plan.node)
     host = plan.node.host
     around: list[tuple[threading.Thread, Callable[[], None]]] = []
 
@@ -48,6 +47,7 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
         port = int(addresses["rpc"].rpartition(":")[2])
 
         def connect() -> ExchangeClient:
+            credentials = node.keyring_of(plan.node).credentials  # anew: the secret may have been replaced
             return ExchangeClient(host, port, credentials, owner=OWNER)
 
         gateway = Gateway(plan.host, plan.port, connect)

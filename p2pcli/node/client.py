@@ -49,6 +49,7 @@ from p2pcli.node.requests import (
     ReadStatus,
     ReadTrades,
     ResetBreaker,
+    Rotate,
     Submit,
     Unknown,
     View,
@@ -58,6 +59,7 @@ from p2pcli.node.requests import (
     decode_reply,
     encode,
 )
+from p2pcli.node.rotation import RotationView
 from p2pcli.rpc.auth import BadHandshake
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
@@ -223,6 +225,10 @@ class ExchangeClient:
         """Return the owners' keys that a market knows, good and revoked."""
         request = ReadKeys(self._id(), self._number(market), self._floor(market, 0))
         return self._view(market, request, list[KeyView])[1]
+
+    def rotate(self, phase: str = "") -> RotationView:
+        """Have the node go on to a phase of a rotation, or look at its disk; return where it is then."""
+        return self._view("", Rotate(self._id(), phase), RotationView)[1]
 
     def enrol(self, name: str, hosts: list[str], request: str) -> Enrolled:
         """Have a join token turned into what a machine of the cluster has. Raises ``TokenRefused`` kinds."""

@@ -2,9 +2,9 @@
 
 import msgspec
 
+from p2pcli.node.keyring import Keyring
 from p2pcli.node.requests import Greeting, decode_greeting
 from p2pcli.rpc.auth import ROLE_PEER
-from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.handshake import dial
 from p2pcli.rpc.tcp import Connection, ConnectionLost
 
@@ -18,7 +18,7 @@ class Introduction(msgspec.Struct, frozen=True):
 
     name: str
     cluster: str
-    credentials: Credentials
+    keyring: Keyring
     port: int  # where it listens
 
     def call(self, address: Address) -> tuple[Connection, Greeting]:
@@ -28,7 +28,7 @@ class Introduction(msgspec.Struct, frozen=True):
         """
         connection, introduction, raw = dial(
             *address,
-            self.credentials,
+            self.keyring.credentials,
             role=ROLE_PEER,
             caller=self.name,
             caller_port=self.port,

@@ -9,7 +9,7 @@ from p2pcli.errors import BadInput, Conflict, harmless
 from p2pcli.node.tls_folder import BadKeyFile, read_private
 from p2pcli.rpc.credentials import Credentials
 
-VERSION = 1
+VERSION = 2  # 1 did not say which secret the key was made with
 KEY_BYTES = 32
 
 
@@ -33,13 +33,15 @@ class OwnerKey(msgspec.Struct, frozen=True):
     owner: str
     id: str
     key: str  # 64 hexadecimal digits
+    secret_id: str = ""  # of the cluster's secret that it was made with
 
     def __repr__(self) -> str:
         return f"OwnerKey({self.owner!r}, {self.id!r}, ...)"
 
     def credentials(self, authority: str) -> Credentials:
         """Return what its holder proves itself with, to nodes of that CA ("": plain TCP)."""
-        return Credentials(bytes.fromhex(self.key), authority, self.owner, self.id)
+        key = bytes.fromhex(self.key)
+        return Credentials(key, authority, self.owner, self.id, made_with=self.secret_id)
 
 
 def read_key(path: Path, cluster: str) -> OwnerKey:
@@ -48,7 +50,7 @@ def read_key(path: Path, cluster: str) -> OwnerKey:
     try:
         found = msgspec.json.decode(text, type=OwnerKey)
         is_key = found.p2px_key == VERSION and len(bytes.fromhex(found.key)) == KEY_BYTES
-        is_key = is_key and bool(found.owner and found.id)
+        is_key = is_key and bool(found.owner and found.id and found.secret_id)
     except (msgspec.MsgspecError, ValueError):
         is_key = False
     if not is_key:

@@ -8,22 +8,22 @@ from p2pcli.node.discovery import Discovery, market_service_name, node_service_n
 from p2pcli.node.distribution import Distribution
 from p2pcli.node.forwarding import Forwarding
 from p2pcli.node.introduction import Address, Introduction
+from p2pcli.node.keyring import Keyring
 from p2pcli.node.plan import NodePlan
 from p2pcli.registry.client import RegistryClient
-from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.exposure import hosts_of
 
 
 class Peers:
     """A node's announcements, its pushes and its forwarded requests. Start once, stop once."""
 
-    def __init__(self, plan: NodePlan, credentials: Credentials, port: int) -> None:
+    def __init__(self, plan: NodePlan, keyring: Keyring, port: int) -> None:
         """``port`` is where this node listens."""
         self._plan = plan
         self._mine = {(host, port) for host in hosts_of(plan.name, plan.host)}
         self._hosts = set(plan.hosts) or {instrument.symbol for instrument in plan.markets}
         self._registry = RegistryClient(plan.registry, plan.registry_timeout_s)
-        me = Introduction(plan.name, plan.cluster, credentials, port)
+        me = Introduction(plan.name, plan.cluster, keyring, port)
         breaker = plan.breaker_failures, plan.breaker_reset_s
         self.distribution = Distribution(me, *breaker, plan.queued_batches)
         self.forwarding = Forwarding(me, self._hosting, *breaker)

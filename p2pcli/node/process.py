@@ -9,21 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from p2pcli import __version__
-from p2pcli.clock import monotonic, now_ns
-from p2pcli.errors import BadInput, P2pxError
+from p2pcli.clock import monotonic
+from p2pcli.errors import P2pxError
 from p2pcli.log.entry import Entry
 from p2pcli.market.views import NodeStatus
 from p2pcli.node.distribution import Distribution
 from p2pcli.node.fetching import peer_snapshots
 from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.keyring import Keyring
 from p2pcli.node.metrics import NodeReading, render
 from p2pcli.node.metrics_http import MetricsDoor
 from p2pcli.node.peers import Peers
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.porter import Porter
 from p2pcli.node.server import Server
-from p2pcli.node.tls_folder import TlsFolder
-from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.exposure import check_protected, hosts_of
 from p2pcli.rpc.tcp import Listener
 
@@ -32,12 +31,6 @@ LINGER_S = 0.1  # after the last answer, so that who sent an order meanwhile hea
 SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
 
 logger = logging.getLogger(__name__)
-
-
-class BadSecretFile(BadInput):
-    """The cluster's secret cannot be read, or others can read it too."""
-
-    code = "bad_secret_file"
 
 
 class Threads:
@@ -74,8 +67,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
     """
     sys.setswitchinterval(SWITCH_S)
     threads = Threads(stop)
-    credentials = credentials_of(plan)
-    porter = porter_of(plan, credentials)
+    keyring = keyring_of(plan)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
     try:
@@ -83,9 +75,9 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
             if not plan.hosts or instrument.symbol in plan.hosts:
                 markets.append(HostedMarket(plan, instrument, threads.start))
         for market in markets:
-            market.recover(lambda symbol: peer_snapshots(plan, credentials, symbol), stop)
+            market.recover(lambda symbol: peer_snapshots(plan, keyring.credentials, symbol), stop)
         if not stop.is_set():
-            _serve(plan, credentials, porter, listener, markets, threads, ready, stop)
+            _serve(plan, keyring, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:
@@ -96,8 +88,7 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
 
 def _serve(
     plan: NodePlan,
-    credentials: Credentials,
-    porter: Porter,
+    keyring: Keyring,
     listener: Listener,
     markets: list[HostedMarket],
     threads: Threads,
@@ -105,7 +96,7 @@ def _serve(
     stop: threading.Event,
 ) -> None:
     began = monotonic()
-    peers = Peers(plan, credentials, listener.port)
+    peers = Peers(plan, keyring, listener.port)
     leaving = threading.Event()
 
     def leave() -> None:
@@ -116,7 +107,7 @@ def _serve(
         listener,
         plan.name,
         plan.cluster,
-        porter,
+        Porter(plan.name, plan.cluster, keyring),
         plan.markets,
         markets,
         peers.forwarding,
@@ -207,37 +198,12 @@ def _pusher(distribution: Distribution, market: int) -> Callable[[Entry], None]:
     return lambda entry: distribution.push(market, entry)
 
 
-def credentials_of(plan: NodePlan) -> Credentials:
-    """Return what a node of this plan proves itself with. Raises ``BadSecretFile``, ``BadKeyFile``."""
-    ca = TlsFolder(Path(plan.tls)).authority() if plan.tls else ""
-    return Credentials(read_secret(Path(plan.secret_path)), ca)
+def keyring_of(plan: NodePlan) -> Keyring:
+    """Return what a node of this plan shows and believes; with a CA, its certificate is good now.
 
-
-def porter_of(plan: NodePlan, credentials: Credentials) -> Porter:
-    """Return the node's door; where the cluster has a CA, with a certificate that is good now.
-
-    Raises ``Unprotected`` when others than this machine could reach a node without TLS.
+    Raises ``Unprotected`` when others than this machine could reach a node without TLS, and as ``Keyring``.
     """
-    check_protected(f"node {plan.name}", plan.host, has_tls=bool(credentials.ca))
-    if not credentials.ca:
-        return Porter(plan.name, plan.cluster, credentials)
-    from p2pcli.rpc.tls import node_context  # most nodes live on loopback and never need it
-
-    tls = TlsFolder(Path(plan.tls))
-    path = tls.issued(plan.name, hosts_of(plan.name, plan.host), now_ns() // 10**9)
-    return Porter(plan.name, plan.cluster, credentials, node_context(str(path)), tls)
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the cluster's secret. Raises ``BadSecretFile`` also when others may read the file."""
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="ascii").strip()
-        secret = bytes.fromhex(text)
-    except (OSError, ValueError) as error:
-        raise BadSecretFile(f"cannot read the cluster's secret {path}: {error}") from error
-    if mode & 0o077:
-        raise BadSecretFile(f"the secret {path} can be read by others", hint=f"chmod 600 {path}")
-    if len(secret) < 16:
-        raise BadSecretFile(f"the secret {path} has {len(secret)} bytes, expected at least 16")
-    return secret
+    tls = Path(plan.tls) if plan.tls else None
+    keyring = Keyring(plan.name, hosts_of(plan.name, plan.host), Path(plan.secret_path), tls)
+    check_protected(f"node {plan.name}", plan.host, has_tls=bool(keyring.credentials.ca))
+    return keyring

@@ -16,6 +16,7 @@ from p2pcli.market.commands import ClientCommand
 from p2pcli.market.events import Outcome
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import OrderView
+from p2pcli.node.rotation import Rotation
 
 MAX_COMMANDS_IN_FRAME = 1000
 MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request must fit one batch of the log
@@ -159,6 +160,13 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, tag=13):
     id: int
 
 
+class Rotate(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """Read anew what the machine keeps of a rotation, go on to a phase; return a ``RotationView``."""
+
+    id: int
+    phase: str = ""  # begun, switched or finished; "": the one that the machine is in
+
+
 class ReadKeys(msgspec.Struct, frozen=True, array_like=True, tag=31):
     """Return ``list[KeyView]``: every owner's key that the market knows, in the order they were granted."""
 
@@ -182,6 +190,9 @@ class Enrolled(msgspec.Struct, frozen=True, array_like=True):
     secret: bytes
     authority: str  # certificate of the CA, PEM
     certificate: str  # of the node, PEM
+    rotation: Rotation | None = None  # one that is under way, or was last
+    next_authority: str = ""  # certificate of the CA that it brings, PEM
+    next_certificate: str = ""  # of the node, by that CA
 
     def __repr__(self) -> str:
         return "Enrolled(...)"
@@ -209,7 +220,7 @@ class Forward(msgspec.Struct, frozen=True, array_like=True, tag=21):
 
 _OfMarket = ReadBook | ReadFullBook | ReadDigest | ReadDay | ReadMarket | ReadSnapshot | ReadKeys
 Read = _OfMarket | ReadOrders | ReadOrder | ReadTrades
-Request = Submit | Read | ReadStatus | ResetBreaker | Leave | Enrol | Push | Forward
+Request = Submit | Read | ReadStatus | ResetBreaker | Leave | Rotate | Enrol | Push | Forward
 
 
 class Answers(msgspec.Struct, frozen=True, array_like=True, tag=1):

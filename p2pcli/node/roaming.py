@@ -36,19 +36,20 @@ class NobodyServes(NotRunning):
 class RoamingClient:
     """Submits for one owner through any node of a cluster, beginning with the first address.
 
-    ``addresses`` is asked again whenever a node fails, so nodes may move. One thread at a time.
+    ``addresses`` is asked again whenever a node fails, so nodes may move, and so are ``credentials`` that are
+    a function: the cluster's secret may have been replaced. One thread at a time.
     """
 
     def __init__(
         self,
         addresses: Callable[[], Sequence[Address]],
-        credentials: Credentials,
+        credentials: Credentials | Callable[[], Credentials],
         owner: str,
         deadline_s: float = 10.0,
         rng: random.Random | None = None,
     ) -> None:
         self._addresses = addresses
-        self._credentials = credentials
+        self._credentials = credentials if callable(credentials) else lambda: credentials
         self._owner = owner
         self._deadline_s = deadline_s
         self._rng = rng or random.Random()
@@ -125,7 +126,7 @@ class RoamingClient:
                 break
             try:
                 self._client = ExchangeClient(
-                    *address, self._credentials, owner=self._owner, timeout=min(ATTEMPT_S, left)
+                    *address, self._credentials(), owner=self._owner, timeout=min(ATTEMPT_S, left)
                 )
             except KeyRefused:  # and so would every other node
                 raise

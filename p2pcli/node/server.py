@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from p2pcli.clock import monotonic
-from p2pcli.errors import P2pxError, harmless
+from p2pcli.errors import Conflict, P2pxError, harmless
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BreakerView, NodeStatus
 from p2pcli.node.allowance import Allowances
@@ -15,9 +15,10 @@ from p2pcli.node.forwarding import Forwarding
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.permissions import check_key
 from p2pcli.node.porter import Porter
-from p2pcli.node.requests import Busy, Greeting, NoSuchMarket, encode
+from p2pcli.node.requests import Busy, Greeting, NoSuchMarket, Rotate, encode
+from p2pcli.node.rotation import RotationView
 from p2pcli.node.session import Session
-from p2pcli.rpc.auth import BUSY, ROLE_OWNER, ROLE_PEER, Away, Hello, KeyRefused
+from p2pcli.rpc.auth import BUSY, ROLE_OWNER, ROLE_PEER, Away, Hello, SecretRetired
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.tcp import Connection, Listener
 
@@ -68,7 +69,7 @@ class Server:
         self._greeting = encode(Greeting(name, cluster, list(instruments), list(self._markets)))
         self._open: set[Connection] = set()
         self._strangers: dict[Connection, float] = {}  # who has proved nothing yet, and since when
-        self._owners: dict[Connection, Hello] = {}  # those who proved an owner's key
+        self._callers: dict[Connection, Hello] = {}  # those who are in
         self._revocation = threading.Event()
         for market in markets:
             market.replica.on_revocation = self._revocation.set
@@ -138,10 +139,8 @@ class Server:
                 return
             with self._lock:
                 self._strangers.pop(connection, None)
-                if hello.role == ROLE_OWNER:
-                    self._owners[connection] = hello
-            if hello.role == ROLE_OWNER:
-                self._check_key(hello)  # again: it may have been revoked before it was listed
+                self._callers[connection] = hello
+            self._check_caller(hello)  # again: a key may have been revoked before this was listed
             if hello.role == ROLE_PEER and hello.caller_port:
                 self._found_peer(connection.address.rpartition(":")[0], hello.caller_port)
             session = Session(self, connection, hello)
@@ -153,21 +152,34 @@ class Server:
             with self._lock:
                 self._open.discard(connection)
                 self._strangers.pop(connection, None)
-                self._owners.pop(connection, None)
+                self._callers.pop(connection, None)
             connection.release()
 
+    def rotate(self, hello: Hello, wanted: Rotate) -> RotationView:
+        """Go on with a rotation, and hang up on whoever's secret is good no more. Raises as the porter."""
+        reached = self.porter.rotate(hello, wanted)
+        self._revocation.set()
+        return reached
+
     def watch_keys(self) -> None:
-        """Hang up on whoever's key is revoked, until stopped."""
+        """Hang up on whoever's key is revoked or secret replaced, until stopped."""
         while self._revocation.wait() and not self._stopping.is_set():
             self._revocation.clear()
             with self._lock:
-                owners = dict(self._owners)
-            for connection, hello in owners.items():
+                callers = dict(self._callers)
+            for connection, hello in callers.items():
                 try:
-                    self._check_key(hello)
-                except KeyRefused as error:
+                    self._check_caller(hello)
+                except Conflict as error:
                     logger.warning("hanging up on %s: %s", connection.address, error.message)
                     connection.close()
+
+    def _check_caller(self, hello: Hello) -> None:
+        """Raise ``KeyRefused`` or ``SecretRetired`` unless a caller who is in may stay."""
+        if not self.porter.is_welcome(hello):
+            raise SecretRetired("the cluster's secret was replaced")
+        if hello.role == ROLE_OWNER:
+            self._check_key(hello)
 
     def _check_key(self, hello: Hello) -> None:
         """Raise ``KeyRefused`` unless the caller's key is good in the markets here."""

@@ -35,6 +35,7 @@ from p2pcli.node.requests import (
     Reply,
     Request,
     ResetBreaker,
+    Rotate,
     Submit,
     decode_request,
     encode,
@@ -113,6 +114,8 @@ class Session:
             self._answer(view(request.id, 0, self._server.describe()))
         elif isinstance(request, Leave):
             self._leave(request)
+        elif isinstance(request, Rotate):
+            self._do(request.id, lambda: self._server.rotate(self._hello, request))
         elif isinstance(request, ResetBreaker):
             self._do(request.id, lambda: self._server.reset_breaker(request.peer))
         elif isinstance(request, Enrol):

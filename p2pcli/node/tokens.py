@@ -1,6 +1,7 @@
 """Join tokens: one line of text that lets a machine become one of the cluster, until it expires.
 
-    p2px-join-<base64url of MessagePack [version, cluster, id, expires, addresses, fingerprint, key]>
+    p2px-join-<base64url of MessagePack [version, cluster, id, expires, addresses, fingerprint, key,
+    secret id]>
 
 ``key`` is derived from the cluster's secret for that id and expiry, so no field of it can be changed.
 ``fingerprint`` is the CA's: the machine shows the token to nobody but a node of that cluster. The list of
@@ -16,10 +17,10 @@ import msgspec
 from p2pcli.errors import BadInput, NotFound
 from p2pcli.node.tls_folder import read_private, write_private
 from p2pcli.rpc.auth import TokenRefused
-from p2pcli.rpc.credentials import Credentials, join_key
+from p2pcli.rpc.credentials import Credentials, join_key, secret_id
 
 PREFIX = "p2px-join-"
-VERSION = 1
+VERSION = 2  # 1 did not say which secret the key was made with
 ID_BYTES = 8
 MAX_TOKENS = 1000  # that have not expired
 MAX_TEXT = 4096  # characters of a token
@@ -49,6 +50,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     addresses: list[str]  # host:port of nodes to ask
     fingerprint: str  # SHA-256 of the CA's certificate, in hexadecimal
     key: bytes
+    secret_id: str = ""  # of the cluster's secret that it was made with
 
     def __repr__(self) -> str:
         return f"Token({self.id!r}, ...)"
@@ -60,7 +62,9 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
 
     def credentials(self, authority: str) -> Credentials:
         """Return what its holder proves itself with to a node of that CA."""
-        return Credentials(self.key, authority, key_id=self.id, expires=self.expires)
+        return Credentials(
+            self.key, authority, key_id=self.id, expires=self.expires, made_with=self.secret_id
+        )
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -112,7 +116,8 @@ class Tokens:
         token_id = secrets.token_hex(ID_BYTES)
         self._write([*kept, Made(token_id, expires)])
         key = join_key(secret, token_id, expires)
-        return Token(VERSION, cluster, token_id, expires, addresses[:MAX_ADDRESSES], fingerprint, key)
+        where = addresses[:MAX_ADDRESSES]
+        return Token(VERSION, cluster, token_id, expires, where, fingerprint, key, secret_id(secret))
 
     def ls(self) -> list[Made]:
         """Return what was made, the oldest first. Raises ``BadKeyFile``, ``BadToken`` for a damaged list."""

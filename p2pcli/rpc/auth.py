@@ -10,13 +10,16 @@ node believes a name because its key was used, and not because it was said.
 
 import hashlib
 import hmac
+from collections.abc import Collection
 
 import msgspec
 
 from p2pcli.errors import BadInput, Conflict, harmless
 from p2pcli.rpc.credentials import Credentials, derived, join_key, owner_key
 
-VERSION = 4  # 1 took an owner's name on trust, 2 answered requests one by one, 3 had every market everywhere
+VERSION = (
+    5  # 1 took an owner's name on trust, 2 answered one by one, 3 had every market everywhere, 4 one secret
+)
 NONCE_BYTES = 32
 SECRET_BYTES = 32
 MAX_TIME_S = 1 << 33  # in the year 2242
@@ -51,6 +54,12 @@ class TokenRefused(Conflict):
     """The join token has expired, was revoked, or is not good at this node."""
 
     code = "token_refused"
+
+
+class SecretRetired(Conflict):
+    """The cluster's secret was replaced, and the caller holds the one before."""
+
+    code = "secret_retired"
 
 
 class OtherVersion(Conflict):
@@ -88,6 +97,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="p2px"):
     caller_port: int = 0  # where the calling node itself listens, for a peer
     key: str = ""  # id of the owner's key or the join token
     expires: int = 0  # of the join token, seconds since 1970
+    secret_id: str = ""  # of the cluster's secret that the key comes from
 
 
 class AskAuthority(msgspec.Struct, frozen=True, array_like=True, tag="ca?"):
@@ -133,6 +143,7 @@ _REFUSALS: dict[type[Conflict], str | None] = {
     OtherVersion: None,
     KeyRefused: "p2px keys create OWNER, by whoever holds the cluster's secret, makes a new one",
     TokenRefused: "p2px cluster token create, on a machine with the CA's key, makes a new one",
+    SecretRetired: "p2px cluster token create, on the first machine; here p2px node join --token TOKEN",
 }
 BUSY = "busy"  # code of an ``Away`` that says: not now
 
@@ -143,13 +154,14 @@ def proving_key(credentials: Credentials, hello: Hello) -> bytes:
     """Return the key that both sides prove to have when a caller says ``hello``."""
     if credentials.key_id:
         return credentials.secret
+    secret = credentials.secret_of(hello.secret_id)
     if hello.role == ROLE_PEER:
-        return derived(credentials.secret, "p2px peer", hello.caller)
+        return derived(secret, "p2px peer", hello.caller)
     if hello.role == ROLE_OWNER:
-        return owner_key(credentials.secret, hello.owner, hello.key)
+        return owner_key(secret, hello.owner, hello.key)
     if hello.role == ROLE_JOINER:
-        return join_key(credentials.secret, hello.key, hello.expires)
-    return derived(credentials.secret, "p2px operator", hello.owner)
+        return join_key(secret, hello.key, hello.expires)
+    return derived(secret, "p2px operator", hello.owner)
 
 
 def introduced(
@@ -159,8 +171,9 @@ def introduced(
 
     A key says by itself who its holder is and what for; only the secret lets a caller choose.
     """
+    made_with = credentials.secret_id
     if not credentials.key_id:
-        return Hello(VERSION, nonce, owner, role, caller, caller_port)
+        return Hello(VERSION, nonce, owner, role, caller, caller_port, secret_id=made_with)
     if owner and owner != credentials.owner:
         raise WrongOwner(
             f"the key {credentials.key_id} is {harmless(credentials.owner)}'s, "
@@ -168,7 +181,8 @@ def introduced(
             hint="leave the owner out, or use the key of the other one",
         )
     role = ROLE_JOINER if credentials.expires else ROLE_OWNER
-    return Hello(VERSION, nonce, credentials.owner, role, key=credentials.key_id, expires=credentials.expires)
+    key, expires = credentials.key_id, credentials.expires
+    return Hello(VERSION, nonce, credentials.owner, role, key=key, expires=expires, secret_id=made_with)
 
 
 def node_proof(key: bytes, hello: Hello, nonce: bytes, node: str, cluster: str) -> bytes:
@@ -201,9 +215,22 @@ def check_hello(hello: Hello) -> None:
         raise BadHandshake("a key without an owner or an id")
     if not 0 <= hello.expires < MAX_TIME_S:
         raise BadHandshake(f"a token that expires at {hello.expires} s after 1970")
-    for what, name in (("owner", hello.owner), ("caller", hello.caller), ("key", hello.key)):
+    names = {"owner": hello.owner, "caller": hello.caller, "key": hello.key, "secret": hello.secret_id}
+    for what, name in names.items():
         if len(name) > MAX_NAME or not name.isprintable():
             raise BadHandshake(f"the {what} name is longer than {MAX_NAME} characters or not printable")
+
+
+def check_current(hello: Hello, retired: Collection[str]) -> None:
+    """Raise unless the secret that a caller's key comes from is none of those that were replaced."""
+    if hello.secret_id not in retired:
+        return
+    was = "made with a secret of this cluster that was replaced"
+    if hello.role == ROLE_OWNER:
+        raise KeyRefused(f"key {hello.key} of {harmless(hello.owner)} was {was}")
+    if hello.role == ROLE_JOINER:
+        raise TokenRefused(f"join token {hello.key} was {was}")
+    raise SecretRetired("the cluster's secret was replaced, and the caller has the one before")
 
 
 def check_challenge(key: bytes, hello: Hello, challenge: Challenge, where: str) -> None:

@@ -26,6 +26,7 @@ NODE_DAYS = 397
 RENEW_DAYS = 133  # a certificate with less left is made anew at the node's next start
 SLACK_S = 300  # machines' clocks may differ by so much
 MAX_REQUEST = 8 << 10  # bytes of a request to sign
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class BadCertificate(BadInput):
@@ -128,16 +129,34 @@ def facts(certificate: str) -> Facts:
     return Facts(str(names[0].value) if names else "", hosts, int(found.not_valid_after_utc.timestamp()))
 
 
-def fingerprint(certificate: str) -> str:
-    """Return the SHA-256 of a certificate (PEM) in hexadecimal. Raises ``BadCertificate``."""
-    _, begin, rest = certificate.partition("-----BEGIN CERTIFICATE-----")
-    body, end, _ = rest.partition("-----END CERTIFICATE-----")
+def fingerprint(certificates: str) -> str:
+    """Return the SHA-256 of a certificate (PEM) in hexadecimal; of several, of all in whatever order.
+
+    Raises ``BadCertificate``.
+    """
+    return hashlib.sha256(b"".join(sorted(_ders(certificates)))).hexdigest()
+
+
+def have_common(these: str, those: str) -> bool:
+    """Say whether two texts of certificates (PEM) have one in common. Raises ``BadCertificate``."""
+    return not set(_ders(these)).isdisjoint(_ders(those))
+
+
+def _ders(certificates: str) -> list[bytes]:
+    """Return every certificate of a text, at least one. Nothing else may stand between them."""
+    found: list[bytes] = []
+    rest = certificates.strip()
     try:
-        if not begin or not end:
-            raise ValueError("it is no PEM")
-        return hashlib.sha256(b64decode("".join(body.split()), validate=True)).hexdigest()
+        while rest or not found:
+            before, begin, rest = rest.partition(_BEGIN)
+            body, end, rest = rest.partition(_END)
+            if before.strip() or not begin or not end:
+                raise ValueError("it is no PEM")
+            found.append(b64decode("".join(body.split()), validate=True))
+            rest = rest.strip()
     except (binascii.Error, ValueError) as error:
         raise BadCertificate(f"not a certificate: {error}") from error
+    return found
 
 
 def _begun(

@@ -57,6 +57,7 @@ def welcome(
             connection.send(framed(_encoder.encode(auth.Authority(credentials.ca))))
             return None
         auth.check_hello(hello)
+        auth.check_current(hello, credentials.retired)
         nonce = secrets.token_bytes(auth.NONCE_BYTES)
         key = auth.proving_key(credentials, hello)
         proof = auth.node_proof(key, hello, nonce, node, cluster)
@@ -170,8 +171,8 @@ def ask_authority(host: str, port: int, fingerprint: str, timeout: float = HANDS
         is_it = False
     if not is_it:
         raise tls.CertificateRefused(
-            f"{host}:{port} is of another cluster: its CA is not the one that the token names",
-            hint="ask whoever gave you the token for a new one",
+            f"{host}:{port} is of another cluster, or its CA was replaced: it is not the one in the token",
+            hint="p2px cluster token create, on the cluster's first machine, makes a new token",
         )
     return answer.certificate
 

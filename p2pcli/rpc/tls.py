@@ -40,6 +40,12 @@ class CertificateRefused(Conflict):
     code = "certificate_refused"
 
 
+class UnknownAuthority(CertificateRefused):
+    """The node's certificate was signed by a CA that is none of this cluster's, as far as is known here."""
+
+    code = "unknown_authority"
+
+
 class TlsFailed(Conflict):
     """The TLS handshake failed for another reason than the certificate."""
 
@@ -173,7 +179,7 @@ def _refusal(error: ssl.SSLCertVerificationError, where: str) -> CertificateRefu
             f"the certificate of {where} is not for that address: {error.verify_message}",
             hint="use the address that the node was given, or give it this one as cluster.host",
         )
-    return CertificateRefused(
+    return UnknownAuthority(
         f"the certificate of {where} was not signed by this cluster's CA: {error.verify_message}",
-        hint="it is another cluster; compare cluster.ca with the CA there",
+        hint="it is another cluster, or its CA was replaced: compare cluster.ca with the CA there",
     )

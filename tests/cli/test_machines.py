@@ -81,7 +81,7 @@ class Load:
                 known = addresses()
                 return known[first % len(known) :] + known[: first % len(known)]
 
-            with RoamingClient(turned, folder.credentials(), name, 20) as trader:
+            with RoamingClient(turned, folder.credentials, name, 20) as trader:
                 number = 0
                 while not self._stop.is_set():
                     number += 1
@@ -227,3 +227,44 @@ def test_a_second_node_of_a_machine_uses_the_member_that_serves_it_already(first
         assert "http" not in erin.addresses
         assert {"dave", "erin"} <= set(first("verify", "-o", "json").json["markets"]["ETH/USD"]["nodes"])
         assert erin.ends(signal.SIGTERM) == dave.ends(signal.SIGTERM) == 0
+
+
+def test_secret_and_ca_are_replaced_under_load_on_all_machines_and_no_order_is_lost(first, second, token):
+    first("keys", "create", "ann", "--out", "old.key")
+    trade = ("order", "buy", "1@20", "--node", "bob", "--key")
+    with second.joins("bob", "--token", token) as bob:
+        begun = first("cluster", "rotate", "-o", "json")
+        assert (begun.code, begun.json) == (1, {"phase": "begun", "waiting": ["bob"]})
+        assert first("cluster", "rotate", "--finish").code == 6
+        assert bob.ends(signal.SIGTERM) == 0
+    fresh = first("cluster", "token", "create", "-o", "json").json["token"]
+    with second.joins("bob", "--token", fresh) as bob:
+        with Load(first, ("BTC/USD", "ETH/USD"), bob.addresses["rpc"]) as load:
+            switched = first("cluster", "rotate", "-o", "json")
+            assert (switched.code, switched.json) == (0, {"phase": "switched", "waiting": []}), switched.err
+            assert first("keys", "create", "ann", "--out", "new.key").code == 0
+            assert first(*trade, "old.key").code == 0
+            ended = first("cluster", "rotate", "--finish", "-o", "json")
+            assert (ended.code, ended.json) == (0, {"phase": "finished", "waiting": []}), ended.err
+            assert first(*trade, "new.key").code == 0
+        assert load.failed == []
+        assert load.done > 50
+        said = first(*trade, "old.key")
+        assert (said.code, "made with a secret of this cluster that was replaced" in said.err) == (6, True)
+        nodes = second("verify", "-o", "json").json["markets"]["BTC/USD"]["nodes"]
+        assert set(nodes) == {"client1", "client2", "bob"}
+        assert bob.ends(signal.SIGTERM) == 0
+
+
+def test_a_machine_that_was_away_while_the_secret_was_replaced_joins_by_a_token_alone(first, second, token):
+    with second.joins("bob", "--token", token) as bob:
+        assert bob.ends(signal.SIGTERM) == 0
+    assert first("cluster", "rotate").code == first("cluster", "rotate", "--finish").code == 0
+    join = ("node", "join", "--cluster-file", "p2px.yaml", "--name", "bob")
+    said = second(*join)
+    assert (said.code, "was replaced while this machine was away" in said.err) == (6, True), said.err
+    fresh = first("cluster", "token", "create", "-o", "json").json["token"]
+    with second.joins("bob", "--token", fresh) as bob:
+        assert second("order", "buy", "1@20", "--node", "bob").code == 0
+        assert first("verify").code == 0
+        assert bob.ends(signal.SIGTERM) == 0

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -16,11 +18,15 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.plan import NodePlan
 from p2pcli.node.process import run
 from p2pcli.node.requests import BadRequest, Forbidden
+from p2pcli.node.rotating import MachineKeys
+from p2pcli.node.rotation import Phase
 from p2pcli.node.tls_folder import TlsFolder
 from p2pcli.node.tokens import Tokens, read_token
-from p2pcli.rpc.auth import TokenRefused, WrongSecret
+from p2pcli.rpc.auth import SecretRetired, TokenRefused, WrongSecret
 from p2pcli.rpc.certificates import facts, fingerprint, new_request
+from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.handshake import ask_authority
+from p2pcli.rpc.tcp import ConnectionLost
 from p2pcli.rpc.tls import CertificateRefused
 
 BTC = Instrument("BTC/USD", 1, UNITS // 100, 1, 10**9, 10**13)
@@ -57,9 +63,9 @@ class First:
 
     def token(self, expires_in: float = 3600, **changes: object) -> str:
         now = int(time.time())
-        ca = fingerprint(self.tls.authority())
+        ca = fingerprint(self.folder.authority())
         token = self.tokens.create(
-            self.folder.secret(), self.folder.name, [self.address], ca, now + int(expires_in), now
+            self.folder.newest_secret(), self.folder.name, [self.address], ca, now + int(expires_in), now
         )
         return msgspec.structs.replace(token, **changes).text
 
@@ -163,7 +169,7 @@ def test_a_token_of_another_cluster_is_refused(first, second, tmp_path):
 
 
 def test_nobody_but_the_cas_own_nodes_is_shown_the_token(first, second):
-    with pytest.raises(CertificateRefused, match="its CA is not the one that the token names"):
+    with pytest.raises(CertificateRefused, match="it is not the one in the token"):
         enrol(first.token(fingerprint="ab" * 32), "bob", "127.0.0.1", second)
     assert is_untouched(second)
 
@@ -239,3 +245,94 @@ def test_what_a_machine_is_given_is_not_shown_by_accident(first):
     with first.joiner(first.token()) as joiner:
         given = joiner.enrol("bob", ["127.0.0.1"], new_request("bob").certificate)
     assert repr(given) == "Enrolled(...)"
+
+
+# -- while the cluster's secret and CA are replaced -------------------------------------------------
+
+
+@pytest.fixture
+def rotating(tmp_path) -> Iterator[First]:
+    """A first machine of its own whose node has heard that a rotation has begun."""
+    first = First(tmp_path / "rotating")
+    yield first
+    first.stop()
+
+
+def told(first: First, phase: Phase | None = None) -> None:
+    """Take a step on the first machine's disk, and have its node hear of it."""
+    keys = MachineKeys(first.folder.secret_path, first.folder.tls)
+    before = first.folder.credentials()
+    if phase is None:
+        keys.begin("default", int(time.time()))
+    else:
+        keys.advance(phase)
+        before = Credentials(first.folder.newest_secret(), first.folder.authority())
+    host, _, port = first.address.rpartition(":")
+    with ExchangeClient(host, int(port), before) as client:
+        assert client.rotate().phase == (phase or Phase.BEGUN).value
+
+
+def test_the_new_secret_is_not_given_for_a_token_of_the_old_one(rotating, second):
+    old = rotating.token()
+
+    def refused(kind: type[P2pxError], said: str, **changes: str) -> None:
+        with pytest.raises(kind, match=said):
+            enrol(msgspec.structs.replace(read_token(old), **changes).text, "bob", "127.0.0.1", second)
+        assert is_untouched(second)
+
+    for phase in (None, *list(Phase)[1:]):
+        told(rotating, phase)
+        refused(CertificateRefused, "or its CA was replaced: it is not the one in the token")
+        ended = "of this cluster that was replaced" if phase is Phase.FINISHED else "that is being replaced"
+        ca = fingerprint(rotating.folder.authority())
+        refused(TokenRefused, f"was made with a secret {ended}", fingerprint=ca)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_machine_that_enrols_meanwhile_is_as_far_as_the_first(rotating, second, phase):
+    enrol(rotating.token(), "bob", "127.0.0.1", second)  # before, and again when it has begun
+    told(rotating)
+    for further in list(Phase)[1 : list(Phase).index(phase) + 1]:
+        told(rotating, further)
+    enrol(rotating.token(), "bob", "127.0.0.1", second)
+    assert second.credentials() == rotating.folder.credentials()
+    shown = MachineKeys(second.secret_path, second.tls).shown()
+    path = shown.issued("bob", ["127.0.0.1", "bob"], int(time.time()))
+    assert facts(path.read_text()).name == "bob"
+    if phase is Phase.SWITCHED:  # it holds all that the last step needs
+        told(rotating, Phase.FINISHED)
+        MachineKeys(second.secret_path, second.tls).advance(Phase.FINISHED)
+        assert second.credentials() == rotating.folder.credentials()
+        assert not (second.tls / "next").exists()
+
+
+def test_who_has_the_old_secret_alone_moves_no_rotation(rotating):
+    old = rotating.folder.credentials()
+    told(rotating)
+    host, _, port = rotating.address.rpartition(":")
+    with ExchangeClient(host, int(port), old) as client:
+        for phase in ("switched", "finished"):
+            with pytest.raises(Forbidden, match="who has proved the new secret"):
+                client.rotate(phase)
+        assert client.rotate().phase == "begun"
+    newest = Credentials(rotating.folder.newest_secret(), rotating.folder.authority())
+    with (
+        ExchangeClient(host, int(port), newest) as client,
+        pytest.raises(BadRequest, match="a rotation has no phase 'ended'"),
+    ):
+        client.rotate("ended")
+
+
+def test_the_end_of_the_old_secret_ends_its_conversations(rotating):
+    host, _, port = rotating.address.rpartition(":")
+    old = rotating.folder.credentials()
+    with ExchangeClient(host, int(port), old) as client:
+        told(rotating)
+        told(rotating, Phase.SWITCHED)
+        assert client.status().name == "client1"
+        told(rotating, Phase.FINISHED)
+        with pytest.raises(ConnectionLost):
+            all(client.status() for _ in count())
+    trusting = msgspec.structs.replace(old, ca=rotating.folder.authority())
+    with pytest.raises(SecretRetired, match="the caller has the one before"):
+        ExchangeClient(host, int(port), trusting)

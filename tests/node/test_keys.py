@@ -21,7 +21,7 @@ from p2pcli.node.requests import Forbidden, Forward, Push, Submit, Unknown, deco
 from p2pcli.node.roaming import RoamingClient
 from p2pcli.node.tls_folder import BadKeyFile
 from p2pcli.rpc.auth import ROLE_PEER, KeyRefused, WrongOwner, WrongSecret
-from p2pcli.rpc.credentials import Credentials, owner_key
+from p2pcli.rpc.credentials import Credentials, owner_key, secret_id
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.handshake import dial
 
@@ -33,7 +33,8 @@ BUY = Place(Side.BUY, 5, 100)
 
 
 def holder(owner: str = "ann", key_id: str = KEY, secret: bytes = SECRET) -> Credentials:
-    return Credentials(owner_key(secret, owner, key_id), owner=owner, key_id=key_id)
+    key = owner_key(secret, owner, key_id)
+    return Credentials(key, owner=owner, key_id=key_id, made_with=secret_id(secret))
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ def test_keys_are_good_again_after_a_restart(start_node, tmp_path):
 
 
 def key_file(path: Path) -> OwnerKey:
-    key = OwnerKey(1, "default", "ann", KEY, owner_key(SECRET, "ann", KEY).hex())
+    key = OwnerKey(2, "default", "ann", KEY, owner_key(SECRET, "ann", KEY).hex(), secret_id(SECRET))
     write_key(path, key)
     return key
 
@@ -285,6 +286,16 @@ def test_a_key_file_reads_back_and_is_private(tmp_path):
     assert (tmp_path / "ann.key").stat().st_mode & 0o777 == 0o600
     assert key.credentials("") == holder()
     assert key.key not in repr(key)
+
+
+def test_a_key_file_that_does_not_say_what_it_was_made_with_is_refused(tmp_path):
+    """Version 1, before a cluster's secret could be replaced."""
+    path = tmp_path / "ann.key"
+    path.write_text(f'{{"p2px_key":1,"cluster":"default","owner":"ann","id":"{KEY}","key":"{"ab" * 32}"}}')
+    path.chmod(0o600)
+    with pytest.raises(NoKeyFile, match="is no owner's key of this version") as refused:
+        read_key(path, "default")
+    assert refused.value.hint == "p2px keys create OWNER makes one"
 
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path):

@@ -21,7 +21,8 @@ from p2pcli.node.attest import StateDiffers
 from p2pcli.node.body import encode_body
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.hosted import NoPeerHasIt, OtherInstrument
-from p2pcli.node.process import BadSecretFile, run
+from p2pcli.node.keyring import BadSecretFile
+from p2pcli.node.process import run
 from p2pcli.node.replica import Replaced
 from p2pcli.node.requests import BadRequest, NoSuchMarket, NoSuchOrder, Push, encode
 from p2pcli.node.roaming import RoamingClient

@@ -6,20 +6,27 @@ import pytest
 from p2pcli.rpc.auth import (
     NONCE_BYTES,
     VERSION,
+    Away,
     BadHandshake,
     Challenge,
     Hello,
+    KeyRefused,
     OtherVersion,
     Proof,
+    SecretRetired,
+    TokenRefused,
     WrongSecret,
     caller_proof,
     check_challenge,
+    check_current,
     check_hello,
+    introduced,
     is_proven,
     node_proof,
     proving_key,
+    turned_away,
 )
-from p2pcli.rpc.credentials import Credentials
+from p2pcli.rpc.credentials import Credentials, secret_id
 
 SECRET = b"s" * 32
 HELLO = Hello(VERSION, b"c" * NONCE_BYTES, owner="client1")
@@ -79,11 +86,11 @@ def test_the_nodes_own_proof_does_not_prove_a_caller():
 
 
 def test_another_version_is_named_on_both_sides():
-    with pytest.raises(OtherVersion, match="version 99, this node 4"):
+    with pytest.raises(OtherVersion, match="version 99, this node 5"):
         check_hello(msgspec.structs.replace(HELLO, version=99))
-    with pytest.raises(OtherVersion, match="version 1, this node 4; both need the same p2px"):
+    with pytest.raises(OtherVersion, match="version 1, this node 5; both need the same p2px"):
         check_hello(Hello(1, b"c" * NONCE_BYTES))
-    with pytest.raises(OtherVersion, match="version 99, this client 4"):
+    with pytest.raises(OtherVersion, match="version 99, this client 5"):
         check_challenge(SECRET, HELLO, msgspec.structs.replace(challenge(), version=99), "here")
 
 
@@ -91,3 +98,39 @@ def test_another_version_is_named_on_both_sides():
 def test_a_greeting_out_of_bounds_is_refused(change):
     with pytest.raises(BadHandshake):
         check_hello(msgspec.structs.replace(HELLO, **change))
+
+
+# -- while a secret is replaced --------------------------------------------------------------------
+
+NEW = b"n" * 32
+
+
+@pytest.mark.parametrize("holds", [SECRET, NEW], ids=["old", "new"])
+@pytest.mark.parametrize("node", [Credentials(SECRET, accepted=(NEW,)), Credentials(NEW, accepted=(SECRET,))])
+def test_while_two_secrets_are_good_each_is_answered_with_itself(holds, node):
+    hello = introduced(Credentials(holds), b"c" * NONCE_BYTES, "ann", 1, "", 0)
+    assert proving_key(node, hello) == proving_key(Credentials(holds), hello)
+
+
+@pytest.mark.parametrize(
+    ("role", "error", "said"),
+    [
+        (1, SecretRetired, "the caller has the one before"),
+        (2, SecretRetired, "the caller has the one before"),
+        (3, KeyRefused, "key k1 of ann was made with a secret of this cluster that was replaced"),
+        (4, TokenRefused, "join token k1 was made with a secret of this cluster that was replaced"),
+    ],
+)
+def test_whoever_has_a_secret_that_was_replaced_is_told_so(role, error, said):
+    hello = Hello(VERSION, b"c" * NONCE_BYTES, "ann", role, key="k1", secret_id=secret_id(SECRET))
+    with pytest.raises(error, match=said):
+        check_current(hello, (secret_id(SECRET),))
+    check_current(hello, (secret_id(NEW),))
+    told = turned_away(Away(error.code, said), "here")
+    assert type(told) is error
+    assert "p2px" in told.hint
+
+
+def test_the_id_of_a_secret_says_nothing_of_it():
+    assert len({secret_id(SECRET), secret_id(NEW)}) == 2
+    assert SECRET.hex()[:16] not in secret_id(SECRET)
