@@ -14,10 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from p2pcli.cluster.bench.flow import orders
-from p2pcli.market.events import Fill, Placed, Status
+from p2pcli.market.notes import Notes
+from p2pcli.node.answers import answer_frames, answers_apart
 from p2pcli.node.body import decode_body, encode_body
-from p2pcli.node.parcels import answer_frames, parcels
-from p2pcli.node.requests import Submit, answers_apart, decode_reply, decode_request, encode
+from p2pcli.node.parcels import parcels
+from p2pcli.node.requests import Submit, decode_reply, decode_request, encode
 from p2pcli.rpc.frame import FrameDecoder, framed
 
 TOGETHER = 256  # orders that arrive in one piece of the stream
@@ -25,10 +26,8 @@ TURNS = 50  # per round
 SIZES = (1, 100)  # orders in a frame
 SOMEBODY: Any = SimpleNamespace(session="0123456789")  # all that a parcel needs of a connection
 
-_OPEN = Placed(123_456, Status.OPEN, 0, 1_000_000)
-_FILLED = Placed(
-    123_457, Status.FILLED, 1_000_000, 0, [Fill(77_777, 3_000_000, 1_000_000, 12_345, "client1", 0)]
-)
+_OPEN: Notes = [123_456]
+_FILLED: Notes = [-123_457, 1, 0, 77_777, 0, 3_000_000, 1_000_000, 12_345, "client1"]
 
 
 def steps(size: int) -> dict[str, Callable[[], object]]:
@@ -42,8 +41,10 @@ def steps(size: int) -> dict[str, Callable[[], object]]:
     stream = b"".join(map(framed, payloads))
     (parcel,) = parcels(SOMEBODY, "client1", submits)
     body = encode_body(1, [("client1", parcel.encoded)])
-    outcomes = [_OPEN, _FILLED] * (TOGETHER // 2)
-    answers = answer_frames(7, parcel.ids, parcel.counts, outcomes)
+    asked = parcel.ids, parcel.counts, parcel.commands
+    notes = [*_OPEN, *_FILLED] * (TOGETHER // 2)
+    answers = answer_frames(7, *asked, notes)
+    commands = {submit.id: submit.commands for submit in submits}.__getitem__
     (answered,) = FrameDecoder().feed(answers)
     reply = decode_reply(answered)
     return {
@@ -53,9 +54,9 @@ def steps(size: int) -> dict[str, Callable[[], object]]:
         "node: make a parcel": lambda: list(parcels(SOMEBODY, "client1", submits)),
         "node: encode the log's body": lambda: encode_body(1, [("client1", parcel.encoded)]),
         "peer: decode the log's body": lambda: decode_body(body),
-        "node: encode answers": lambda: answer_frames(7, parcel.ids, parcel.counts, outcomes),
-        "client: decode answers": lambda: list(answers_apart(decode_reply(answered))),
-        "client: take answers apart": lambda: list(answers_apart(reply)),
+        "node: encode answers": lambda: answer_frames(7, *asked, notes),
+        "client: decode answers": lambda: decode_reply(answered),
+        "client: take answers apart": lambda: list(answers_apart(reply, commands)),
     }
 
 

@@ -16,8 +16,9 @@ from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed,
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.refusals import refusal
 from p2pcli.market.views import BookView, OrderView, TradeView
+from p2pcli.node.answers import Answer
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import Answer, Busy
+from p2pcli.node.requests import Busy
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation

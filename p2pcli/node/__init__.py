@@ -13,8 +13,9 @@
 ``body``, ``machine``, ``requests``, ``record`` decide; ``replica``, ``committer``, ``server``, ``session``,
 ``distribution``, ``links``, ``history``, ``client`` and ``process`` hold the threads, sockets and files.
 ``peers`` is what a node knows of the others: whom it pushes to, and whom it asks for markets it has not.
-``porter`` lets callers in, and machines that join; ``permissions`` says what each may ask, ``keys`` which
-owners' keys are good. ``tls_folder``, ``tokens`` and ``key_file`` are what credentials look like on the disk.
+``answers`` takes what became of requests back to who asked. ``porter`` lets callers in, and machines that
+join; ``permissions`` says what each may ask, ``keys`` which owners'
+keys are good. ``tls_folder``, ``tokens`` and ``key_file`` are what credentials look like on the disk.
 
 There is no applier thread. Entries reach the replica from three sides (this node's committer, a
 peer's push, the log itself), and whoever holds the next one applies it under the lock. A thread in

@@ -27,9 +27,9 @@ from p2pcli.market.views import (
     OrderView,
     TradeView,
 )
+from p2pcli.node.answers import Answer, answers_apart
 from p2pcli.node.asked import request_name
 from p2pcli.node.requests import (
-    Answer,
     Answers,
     BookPage,
     Enrol,
@@ -53,7 +53,6 @@ from p2pcli.node.requests import (
     Submit,
     Unknown,
     View,
-    answers_apart,
     as_error,
     decode_greeting,
     decode_reply,
@@ -96,6 +95,7 @@ class ExchangeClient:
         self._sending = threading.Lock()  # apart, so that one thread may send while another waits
         self._ids = count(1)
         self._arrived: deque[Answer | View | Fault] = deque()
+        self._asked: dict[int, Sequence[Command]] = {}  # by request, until it is answered
         self._seen: dict[str, int] = {}
 
     def __enter__(self) -> "ExchangeClient":
@@ -279,8 +279,10 @@ class ExchangeClient:
     def _send(self, market: str, commands: Sequence[Command]) -> int:
         asked = cast(list[ClientCommand], list(commands))  # the node refuses what no client may ask
         request = Submit(self._id(), self._number(market), asked)
+        frame = framed(encode(request))
+        self._asked[request.id] = asked
         with self._sending:
-            self.connection.send_blocking(framed(encode(request)))
+            self.connection.send_blocking(frame)
         return request.id
 
     def _view(self, market: str, request: Any, shape: type[_Shape], wait: float = 0.0) -> tuple[int, _Shape]:
@@ -305,12 +307,13 @@ class ExchangeClient:
             try:
                 reply = decode_reply(payload)
                 if isinstance(reply, Answers):
-                    self._arrived.extend(answers_apart(reply))
+                    self._arrived.extend(answers_apart(reply, self._asked.pop))
                     continue
-            except (msgspec.MsgspecError, ValueError) as error:
+            except (msgspec.MsgspecError, ValueError, KeyError) as error:
                 raise BadHandshake(f"node {self.node} answers in a way unknown here: {error}") from error
             if isinstance(reply, Fault) and reply.id == 0:  # about the stream as a whole, not one request
                 raise as_error(reply)
+            self._asked.pop(reply.id, None)
             self._arrived.append(reply)
 
 

@@ -17,12 +17,13 @@ from p2pcli.log.entry import Batch, Entry, Log, Unavailable, Undecided
 from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Move
 from p2pcli.market.instrument import Instrument
+from p2pcli.node.answers import answer_frames
 from p2pcli.node.asked import by_request
 from p2pcli.node.draft import Draft
 from p2pcli.node.machine import Applied
 from p2pcli.node.metrics import Histogram
 from p2pcli.node.moving import LogMoved
-from p2pcli.node.parcels import Parcel, answer_frames
+from p2pcli.node.parcels import Parcel
 from p2pcli.node.replica import Replica
 from p2pcli.node.requests import Busy, NotServing, Unknown, encode, fault
 from p2pcli.node.trace import named
@@ -252,14 +253,15 @@ class Committer:
                     logger.log(level, event, extra=entry | about)
 
     def _answer(self, parcels: list[Parcel], applied: Applied) -> int:
-        """Send each request its outcomes; return how many commands there were."""
+        """Send each request what became of it; return how many commands there were."""
         assert len(applied.groups) == len(parcels), "an own batch is answered group by group"
         frames: dict[Connection, list[bytes]] = {}
         commands = 0
-        for parcel, outcomes in zip(parcels, applied.outcomes, strict=True):
-            commands += len(outcomes)
+        for parcel, notes in zip(parcels, applied.notes, strict=True):
+            commands += len(parcel.commands)
             if parcel.connection is not None:
-                answer = answer_frames(applied.sequence, parcel.ids, parcel.counts, outcomes)
+                asked = parcel.ids, parcel.counts, parcel.commands
+                answer = answer_frames(applied.sequence, *asked, notes)
                 frames.setdefault(parcel.connection, []).append(answer)
         for connection, parts in frames.items():
             _send(connection, b"".join(parts))

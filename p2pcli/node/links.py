@@ -15,8 +15,11 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
+from p2pcli.market.notes import BadNotes
+from p2pcli.node.answers import end_of
 from p2pcli.node.introduction import Address
 from p2pcli.node.requests import (
+    Answers,
     Fault,
     Forward,
     Greeting,
@@ -26,6 +29,7 @@ from p2pcli.node.requests import (
     Submit,
     Unknown,
     View,
+    decode_reply,
     encode,
     fault,
 )
@@ -39,18 +43,6 @@ LATELY_S = 5.0  # after a failure, while others are preferred
 MAX_ERRANDS = 10_000  # on their way to one peer; more is "busy"
 
 logger = logging.getLogger(__name__)
-
-
-class _Answers(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """``Answers`` whose outcomes pass through as they are."""
-
-    sequence: int
-    ids: list[int]
-    counts: list[int]
-    outcomes: list[msgspec.Raw]
-
-
-_decode = msgspec.msgpack.Decoder(_Answers | View | Fault).decode
 
 
 class Caller(NamedTuple):
@@ -224,14 +216,14 @@ class Link:
                     self._answered(payload)
         except P2pxError as error:
             trouble = error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, BadNotes) as error:
             trouble = ConnectionLost(f"{connection.address} answers in a way unknown here: {error}")
         self._lose(connection, trouble)
         connection.release()
 
     def _answered(self, payload: bytes) -> None:
-        reply = _decode(payload)
-        if isinstance(reply, _Answers):
+        reply = decode_reply(payload)
+        if isinstance(reply, Answers):
             self._outcomes(reply)
             return
         if isinstance(reply, Fault) and not reply.id:
@@ -247,15 +239,21 @@ class Link:
             return
         errand.reply(framed(encode(msgspec.structs.replace(reply, id=errand.id))))
 
-    def _outcomes(self, answers: _Answers) -> None:
-        start = 0
+    def _outcomes(self, answers: Answers) -> None:
+        begin = 0
         for number, commands in zip(answers.ids, answers.counts, strict=False):
             errand = self._landed(number)
-            if errand is not None:
-                errand.saw(answers.sequence)
-                outcomes = answers.outcomes[start : start + commands]
-                errand.reply(framed(encode(_Answers(answers.sequence, [errand.id], [commands], outcomes))))
-            start += commands
+            if errand is None:  # the connection is lost, and with it everything else that is answered here
+                return
+            if not isinstance(errand.request, Submit):
+                raise ConnectionLost(
+                    f"{self.address[0]}:{self.address[1]} answers a read as if it were an order"
+                )
+            end = end_of(answers.notes, begin, errand.request.commands)
+            errand.saw(answers.sequence)
+            notes = answers.notes[begin:end]
+            errand.reply(framed(encode(Answers(answers.sequence, [errand.id], [commands], notes))))
+            begin = end
 
     def _landed(self, number: int) -> Errand | None:
         with self._arrived:

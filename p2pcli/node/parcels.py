@@ -1,4 +1,4 @@
-"""What one connection asks at once, from its requests to their answers, in one piece. Pure.
+"""What one connection asks at once, in one piece. Pure.
 
 Requests that arrive together travel together: into one group of a batch, through the machine, and back in
 one frame. A request costs a number in two lists then, and not an object in every room: with one order a
@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from p2pcli.market.commands import Command
-from p2pcli.market.events import Amended, CancelledAll, Outcome, Placed, Repeated
 from p2pcli.node.asked import Asked, asked
 from p2pcli.node.body import LoggedGroup
-from p2pcli.node.requests import MAX_COMMAND_BYTES_IN_FRAME, MAX_COMMANDS_IN_FRAME, Answers, Submit, encode
-from p2pcli.rpc.frame import FrameTooLarge, framed
+from p2pcli.node.requests import (
+    MAX_COMMAND_BYTES_IN_FRAME,
+    MAX_COMMANDS_IN_FRAME,
+    Submit,
+    encode,
+)
 from p2pcli.rpc.tcp import Connection
 
 # A parcel of several requests stays below these, so that any parcel fits a batch; one request always does.
@@ -60,32 +63,3 @@ def parcels(connection: Connection, owner: str, submits: Sequence[Submit], key: 
     counts = [len(submit.commands) for submit in submits]
     by = asked(connection.session, ids, counts, len(commands))
     yield Parcel(connection, owner, ids, counts, commands, msgspec.Raw(encoded), by, key)
-
-
-def answer_frames(sequence: int, ids: list[int], counts: list[int], outcomes: list[Outcome]) -> bytes:
-    """Return the framed answer to these requests, in several frames where one is too small.
-
-    An answer of one request that fits no frame comes without its fills: they can be read order by order.
-    """
-    try:
-        return framed(encode(Answers(sequence, ids, counts, outcomes)))
-    except FrameTooLarge:
-        if len(ids) == 1:  # a sweep of tens of thousands of orders
-            return framed(encode(Answers(sequence, ids, counts, [_brief(outcome) for outcome in outcomes])))
-    middle = len(ids) // 2
-    split = sum(counts[:middle])
-    return answer_frames(sequence, ids[:middle], counts[:middle], outcomes[:split]) + answer_frames(
-        sequence, ids[middle:], counts[middle:], outcomes[split:]
-    )
-
-
-def _brief(outcome: Outcome) -> Outcome:
-    if isinstance(outcome, Placed | Amended):
-        return msgspec.structs.replace(outcome, fills=[], removed=[])
-    if isinstance(outcome, CancelledAll):
-        return msgspec.structs.replace(outcome, removed=[])
-    if isinstance(outcome, Repeated):
-        inner = _brief(outcome.outcome)
-        assert not isinstance(inner, Repeated), "a first answer is no repeat"
-        return Repeated(outcome.sequence, inner)
-    return outcome

@@ -15,12 +15,12 @@ from p2pcli.rpc.frame import framed
 
 
 class _Counted(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """``Answers`` with its outcomes left as they came."""
+    """``Answers`` with its notes left as they came."""
 
     sequence: int
     ids: list[int]
     counts: list[int]
-    outcomes: msgspec.Raw
+    notes: msgspec.Raw
 
 
 _decode = msgspec.msgpack.Decoder(_Counted | Fault).decode

@@ -5,7 +5,6 @@ choice; its answer carries the same one, so many may be in flight. ``market`` is
 instrument in the ``Greeting``. ``Push`` has no answer.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -13,8 +12,8 @@ import msgspec
 from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.log.entry import Entry
 from p2pcli.market.commands import ClientCommand
-from p2pcli.market.events import Outcome
 from p2pcli.market.instrument import Instrument
+from p2pcli.market.notes import Note
 from p2pcli.market.views import OrderView
 from p2pcli.node.rotation import Rotation
 
@@ -224,12 +223,16 @@ Request = Submit | Read | ReadStatus | ResetBreaker | Leave | Rotate | Enrol | P
 
 
 class Answers(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """The commands of these requests are durable and applied: one outcome each, at this sequence."""
+    """The commands of these requests are durable and applied at this sequence.
+
+    It carries the machine's own notes: who asked has the commands that they are read beside, and an outcome
+    made of each cost the node a fifth of its work.
+    """
 
     sequence: int
     ids: list[int]
     counts: list[int]  # commands of each of these requests, in the same order
-    outcomes: list[Outcome]  # of all of them, one request after the other
+    notes: list[Note]  # on all of them, one request after the other
 
 
 class View(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -251,15 +254,6 @@ class Fault(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 Reply = Answers | View | Fault
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """One request's part of ``Answers``, as a client takes them apart."""
-
-    id: int
-    sequence: int
-    outcomes: list[Outcome]
-    request: str = ""  # what every node's log calls the request; where one waited for this answer
 
 
 class BadRequest(BadInput):
@@ -371,16 +365,6 @@ def _bad(payload: bytes, error: Exception) -> BadRequest:
     except (msgspec.MsgspecError, RecursionError):
         return BadRequest(f"not a request: {error}")
     return BadCommands(request, f"not a list of commands: {error}")
-
-
-def answers_apart(answers: Answers) -> Iterator[Answer]:
-    """Yield each request's answer. Raises ``ValueError`` when ids, counts and outcomes do not fit."""
-    if min(answers.counts, default=0) < 0 or sum(answers.counts) != len(answers.outcomes):
-        raise ValueError(f"{len(answers.outcomes)} outcomes for {answers.counts[:9]} commands")
-    start = 0
-    for request, count in zip(answers.ids, answers.counts, strict=True):
-        yield Answer(request, answers.sequence, answers.outcomes[start : start + count])
-        start += count
 
 
 def fault(request_id: int, error: P2pxError) -> Fault:

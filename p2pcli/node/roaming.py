@@ -14,8 +14,9 @@ import msgspec
 from p2pcli.clock import monotonic
 from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Checkpoint, Command, Define, Move, Place
+from p2pcli.node.answers import Answer
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import Answer, BadRequest, Busy, NoSuchMarket, NotServing, Unknown
+from p2pcli.node.requests import BadRequest, Busy, NoSuchMarket, NotServing, Unknown
 from p2pcli.rpc.auth import KeyRefused
 from p2pcli.rpc.credentials import Credentials
 

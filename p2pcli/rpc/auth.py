@@ -17,9 +17,9 @@ import msgspec
 from p2pcli.errors import BadInput, Conflict, harmless
 from p2pcli.rpc.credentials import Credentials, derived, join_key, owner_key
 
-VERSION = (
-    5  # 1 took an owner's name on trust, 2 answered one by one, 3 had every market everywhere, 4 one secret
-)
+# 1 took an owner's name on trust, 2 answered one by one, 3 had every market everywhere, 4 one secret, 5 had
+# outcomes in its answers and not their notes
+VERSION = 6
 NONCE_BYTES = 32
 SECRET_BYTES = 32
 MAX_TIME_S = 1 << 33  # in the year 2242

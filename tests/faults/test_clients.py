@@ -12,7 +12,8 @@ from herd import MARKET, violations, wait_until
 from p2pcli.clock import monotonic
 from p2pcli.cluster.chaos.ledger import Telling, Told
 from p2pcli.market.commands import Place, Side
-from p2pcli.node.requests import Answer, Submit, encode
+from p2pcli.node.answers import Answer
+from p2pcli.node.requests import Submit, encode
 from p2pcli.rpc.auth import TurnedAway
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.handshake import dial

@@ -102,7 +102,7 @@ def test_what_came_while_another_node_wrote_goes_along_in_the_same_entry(start, 
     callers = while_another_writes(doors, meanwhile)
     wait_until(lambda: all(caller.replies for caller in callers))
     answers = [reply for caller in callers for reply in caller.replies]
-    assert [(type(one), one.sequence, one.ids, len(one.outcomes)) for one in answers] == [
+    assert [(type(one), one.sequence, one.ids, len(one.notes)) for one in answers] == [
         (Answers, 2, [number], 1) for number in (1, 2, 3)
     ]
 

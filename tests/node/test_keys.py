@@ -251,7 +251,7 @@ def test_what_a_peer_forwards_for_a_revoked_key_is_carried_out_nowhere(node, sta
     forward = Forward("ann", 1, True, KEY, msgspec.Raw(encode(Submit(7, 1, [BUY]))))
     peer.send_blocking(framed(encode(forward)))
     answers = decode_reply(peer.receive_some(monotonic() + 20)[0])
-    assert answers.outcomes == [Refused(Reason.KEY_REFUSED)]
+    assert answers.notes == [Refused(Reason.KEY_REFUSED)]
     peer.release()
     with node.client() as one, other.client() as two:
         sequence = one.state_digest(MARKET)[0]

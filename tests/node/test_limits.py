@@ -8,7 +8,8 @@ import pytest
 from p2pcli.clock import monotonic
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.events import Placed, Status
-from p2pcli.node.requests import Answer, Busy, Fault, NoSuchPeer
+from p2pcli.node.answers import Answer
+from p2pcli.node.requests import Busy, Fault, NoSuchPeer
 from p2pcli.rpc import handshake
 from p2pcli.rpc.auth import TurnedAway
 

@@ -6,12 +6,9 @@ from hypothesis import strategies as st
 
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Cancel, Checkpoint, Place, Side
-from p2pcli.market.events import Cancelled, Placed, Reason, Refused, Status
 from p2pcli.node.requests import (
     MAX_COMMAND_BYTES_IN_FRAME,
     MAX_COMMANDS_IN_FRAME,
-    Answer,
-    Answers,
     BadCommands,
     BadRequest,
     Busy,
@@ -20,13 +17,14 @@ from p2pcli.node.requests import (
     ReadBook,
     Submit,
     Unknown,
-    answers_apart,
     as_error,
     decode_reply,
     decode_request,
     encode,
     fault,
 )
+
+BUY = Place(Side.BUY, 5, 100)
 
 
 def test_a_submit_arrives_as_the_commands_that_were_asked():
@@ -52,19 +50,6 @@ def test_commands_that_no_client_may_ask_are_refused_by_the_id_of_their_request(
 
 def test_a_field_added_later_may_be_missing():
     assert decode_request(encode([2, 5, 1])) == ReadBook(5, 1, 10, 0)
-
-
-def test_answers_to_several_requests_come_apart_as_they_were_put_together():
-    first, second, third = Placed(1, Status.OPEN, 0, 5), Cancelled(1, 0, 5), Refused(Reason.HALTED)
-    answers = decode_reply(encode(Answers(1042, [9, 12], [1, 2], [first, second, third])))
-    assert isinstance(answers, Answers)
-    assert list(answers_apart(answers)) == [Answer(9, 1042, [first]), Answer(12, 1042, [second, third])]
-
-
-@pytest.mark.parametrize(("ids", "counts"), [([9], [2]), ([9, 10], [1]), ([9, 10], [1, -1]), ([], [])])
-def test_answers_that_do_not_add_up_are_noticed(ids, counts):
-    with pytest.raises(ValueError, match=r"outcomes|zip"):
-        list(answers_apart(Answers(1042, ids, counts, [Placed(1, Status.OPEN, 0, 5)])))
 
 
 @pytest.mark.parametrize("error", [Busy("b"), NoSuchOrder("n", hint="h"), BadRequest("r"), Unknown("u")])

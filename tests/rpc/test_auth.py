@@ -86,11 +86,11 @@ def test_the_nodes_own_proof_does_not_prove_a_caller():
 
 
 def test_another_version_is_named_on_both_sides():
-    with pytest.raises(OtherVersion, match="version 99, this node 5"):
+    with pytest.raises(OtherVersion, match=f"version 99, this node {VERSION}"):
         check_hello(msgspec.structs.replace(HELLO, version=99))
-    with pytest.raises(OtherVersion, match="version 1, this node 5; both need the same p2px"):
-        check_hello(Hello(1, b"c" * NONCE_BYTES))
-    with pytest.raises(OtherVersion, match="version 99, this client 5"):
+    with pytest.raises(OtherVersion, match="version 5, this node 6; both need the same p2px"):
+        check_hello(Hello(5, b"c" * NONCE_BYTES))
+    with pytest.raises(OtherVersion, match=f"version 99, this client {VERSION}"):
         check_challenge(SECRET, HELLO, msgspec.structs.replace(challenge(), version=99), "here")
 
 
