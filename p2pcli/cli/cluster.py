@@ -21,7 +21,7 @@ from p2pcli.cli.verbs import Group
 from p2pcli.clock import monotonic
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.folder import ClusterFolder, clusters, not_running
-from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES
+from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES, ClusterPlan
 from p2pcli.cluster.report import ClusterReport, ClusterState
 from p2pcli.errors import BadInput, P2pxError
 
@@ -114,6 +114,7 @@ def up(
         }
     )
     screen = invocation.screen
+    before = invocation.folder_of(config).plan()
     with screen.one_line() as show:
         started = start(
             config,
@@ -128,6 +129,7 @@ def up(
         screen.note(f"note: {difference}")
     if started.differences:
         screen.hint("p2px cluster scale changes the number of nodes or bots; down and up the rest")
+    _tell_of_new_markets(invocation, before)
     trouble = no_registry(invocation, report)
     if trouble:
         screen.note(f"{screen.message_paint('warning:', 'warn')} {trouble}; others cannot find the nodes")
@@ -144,6 +146,20 @@ def up(
 
         follow(invocation)
     return 1 if trouble else 0
+
+
+def _tell_of_new_markets(invocation: Invocation, before: ClusterPlan | None) -> None:
+    """Say so when keys were given out before a market was added: they are not good there."""
+    plan = invocation.folder.plan()
+    known = {market.symbol for market in before.markets} if before is not None else set()
+    added = [market.symbol for market in plan.markets if market.symbol not in known] if plan else []
+    if not known or not added or invocation.config.key is not None:
+        return
+    from p2pcli.cli.keys import is_key_missing
+
+    if is_key_missing(invocation):
+        invocation.screen.note(f"note: keys that were given out before are not good in {', '.join(added)}")
+        invocation.screen.hint("p2px keys grant")
 
 
 def _up_words(report: ClusterReport, already: bool, *, is_whole: bool) -> str:

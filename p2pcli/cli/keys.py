@@ -2,7 +2,9 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -24,7 +26,7 @@ from p2pcli.rpc.credentials import owner_key, secret_id
 ID_BYTES = 8
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
-keys = Group("keys", help="Who may trade as whom: create, list and revoke owners' keys.")
+keys = Group("keys", help="Who may trade as whom: create, list, grant and revoke owners' keys.")
 
 
 class NoSuchKey(NotFound):
@@ -84,7 +86,8 @@ def create(invocation: Invocation, owner: str, out: str | None, node: str | None
 def ls(invocation: Invocation, node: str | None) -> None:
     """List the keys that were granted, and whether they are good."""
     _operator(invocation)
-    found = list(_known(invocation, node).values())
+    known = list(_known(invocation, node).values())
+    found = [key.view for key in known]
     screen = invocation.screen
     if screen.is_text:
         columns = (Column("KEY"), Column("OWNER"), Column("GRANTED"), Column("STATE"))
@@ -92,6 +95,9 @@ def ls(invocation: Invocation, node: str | None) -> None:
             (harmless(key.id), harmless(key.owner), moment(key.granted_ns), _state(key)) for key in found
         ]
         screen.table(Table(columns, rows, empty="no key was granted"))
+        if missing := sorted({symbol for key in known if not key.view.revoked_ns for symbol in key.missing}):
+            screen.note(f"some of them are not good in {', '.join(missing)}, which was added later")
+            screen.hint("p2px keys grant")
     else:
         screen.objects(
             {
@@ -100,9 +106,55 @@ def ls(invocation: Invocation, node: str | None) -> None:
                 "granted_ns": key.granted_ns,
                 "revoked_ns": key.revoked_ns or None,
                 "state": _state(key),
+                "missing": [] if key.revoked_ns else missing,
             }
-            for key in found
+            for key, missing in known
         )
+
+
+@keys.command("grant", examples=("p2px keys grant", "p2px keys grant 5f3a9c01d2e4a7b8"))
+@click.argument("key_id", metavar="[ID]", required=False)
+@node_option
+@click.pass_obj
+def grant(invocation: Invocation, key_id: str | None, node: str | None) -> None:
+    """Make keys good in markets that were added after them: the key ID, or all.
+
+    Keys that were revoked stay so. Repeating it changes nothing.
+    """
+    _operator(invocation)
+    known = _known(invocation, node)
+    if key_id is not None and key_id not in known:
+        raise no_such_key(key_id)
+    wanted = [key for key in known.values() if key_id in (None, key.view.id)]
+    if key_id is not None and wanted[0].view.revoked_ns:
+        raise CommandRefused(
+            f"key {key_id} was revoked, for good", hint=f"p2px keys create {harmless(wanted[0].view.owner)}"
+        )
+    given = [key for key in wanted if key.missing and not key.view.revoked_ns]
+    for key in given:
+        command = GrantKey(key.view.id, key.view.owner, new_id())
+        _in_every_market(invocation, node, command, "granted", key.missing)
+    _revoke_again(invocation, node, given)
+    screen = invocation.screen
+    if not screen.is_text:
+        screen.objects({"id": key.view.id, "owner": key.view.owner, "markets": key.missing} for key in given)
+        return
+    for key in given:
+        screen.lines(
+            [f"key {harmless(key.view.id)} of {harmless(key.view.owner)} is good in {', '.join(key.missing)}"]
+        )
+    if not given:
+        screen.note("every key is good in every market already")
+
+
+def _revoke_again(invocation: Invocation, node: str | None, given: "list[Known]") -> None:
+    """Take back what was granted of keys that somebody revoked meanwhile in the other markets."""
+    if not given:
+        return
+    now = _known(invocation, node)
+    for key in given:
+        if now[key.view.id].view.revoked_ns:
+            _in_every_market(invocation, node, RevokeKey(key.view.id, new_id()), "revoked", key.missing)
 
 
 @keys.command("revoke", examples=("p2px keys revoke 5f3a9c01d2e4a7b8",))
@@ -116,9 +168,10 @@ def revoke(invocation: Invocation, key_id: str, node: str | None) -> None:
     stay: cancel them with --node OWNER or by id.
     """
     _operator(invocation)
-    known = _known(invocation, node).get(key_id)
-    if known is None:
-        raise NoSuchKey(f"no market knows a key {key_id[:60]!a}", hint="p2px keys ls")
+    found = _known(invocation, node).get(key_id)
+    if found is None:
+        raise no_such_key(key_id)
+    known = found.view
     _in_every_market(invocation, node, RevokeKey(key_id, new_id()), "revoked")
     screen = invocation.screen
     if screen.is_text:
@@ -137,24 +190,52 @@ def _operator(invocation: Invocation) -> bytes:
     return invocation.folder.newest_secret()
 
 
-def _known(invocation: Invocation, node: str | None) -> dict[str, KeyView]:
+class Known(NamedTuple):
+    """A key, and the markets that do not know it."""
+
+    view: KeyView
+    missing: list[str]
+
+
+def _known(invocation: Invocation, node: str | None = None) -> dict[str, Known]:
     """Return every key that some market knows, by id; one that is revoked in any is."""
     found: dict[str, KeyView] = {}
+    markets: dict[str, set[str]] = {}
     with Trader(invocation, node) as trader:
-        for symbol in trader.client.instruments:
+        symbols = list(trader.client.instruments)
+        for symbol in symbols:
             for key in trader.client.keys(symbol):
+                markets.setdefault(key.id, set()).add(symbol)
                 if key.id not in found or key.revoked_ns:
                     found[key.id] = key
-    return found
+    return {
+        key.id: Known(key, [symbol for symbol in symbols if symbol not in markets[key.id]])
+        for key in found.values()
+    }
+
+
+def is_key_missing(invocation: Invocation) -> bool:
+    """Say whether some key is good and yet unknown in some market."""
+    return any(key.missing and not key.view.revoked_ns for key in _known(invocation).values())
+
+
+def no_such_key(key_id: str) -> NoSuchKey:
+    """Return the error for an id that is none."""
+    return NoSuchKey(f"no market knows a key {key_id[:60]!a}", hint="p2px keys ls")
 
 
 def _in_every_market(
-    invocation: Invocation, node: str | None, command: GrantKey | RevokeKey, done: str
+    invocation: Invocation,
+    node: str | None,
+    command: GrantKey | RevokeKey,
+    done: str,
+    symbols: Sequence[str] | None = None,
 ) -> None:
-    """Carry out a command in each market; what is missing in one is told, and repeating finishes it."""
+    """Carry out a command in each market, or in these; what is missing in one is told, to be repeated."""
     missing: list[P2pxError] = []
     with Trader(invocation, node) as trader:
-        instruments = list(trader.client.instruments.values())
+        every = trader.client.instruments
+        instruments = [every[symbol] for symbol in symbols or every]
         for instrument in instruments:
             try:
                 trader.carry_out(instrument, command)

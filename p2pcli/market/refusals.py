@@ -88,7 +88,8 @@ def _words(instrument: Instrument, command: Command, refused: Refused, owner: st
         case Reason.KEY_REFUSED:
             return (
                 f"the key of {owner} was revoked, or never granted in {symbol}",
-                f"whoever holds the cluster's secret makes a new one: p2px keys create {owner}",
+                "p2px keys grant, by whoever holds the cluster's secret, if the market is newer than it; "
+                f"else p2px keys create {owner}",
             )
         case Reason.KEY_TAKEN:
             return f"the id of the key is another owner's in {symbol}, or was revoked", "p2px keys ls"

@@ -39,7 +39,7 @@ def check_key(hello: Hello, known: Iterable[KeyView | None]) -> None:
     if any(key.revoked_ns for key in found):
         raise KeyRefused(f"{who} was revoked")
     if not found:
-        raise KeyRefused(f"{who} was never granted here")
+        raise KeyRefused(f"{who} was never granted here; p2px keys grant does that if markets are newer")
 
 
 def is_guest(hello: Hello) -> bool:

@@ -105,3 +105,33 @@ def test_python_programs_trade_with_a_key(p2px, ann):
         p2px("keys", "revoke", key_id(ann))
         with pytest.raises(KeyRefused):
             ExchangeClient("default", home=p2px.home, key=ann)
+
+
+def test_a_key_is_good_in_a_market_that_was_added_later_once_it_is_granted_there(nowhere):
+    p2px, up = nowhere, ("cluster", "up", "-n", "1", "--market", "BTC/USD")
+    try:
+        assert p2px(*up).code == 0
+        for owner in ("ann", "bob"):
+            assert p2px("keys", "create", owner).code == 0
+        assert p2px("keys", "revoke", key_id(p2px.cwd / "bob.key")).code == 0
+        assert p2px("cluster", "down").code == 0
+        later = p2px(*up, "--market", "ETH/USD")
+        assert (
+            "note: keys that were given out before are not good in ETH/USD\nhint: p2px keys grant"
+            in later.err
+        )
+        order = ("order", "buy", "1@5", "--market", "ETH/USD", "--key", "ann.key")
+        refused = p2px(*order)
+        assert (refused.code, "hint: p2px keys grant" in refused.err) == (1, True), refused.err
+        given = p2px("keys", "grant", "-o", "json").json
+        assert given == [{"id": key_id(p2px.cwd / "ann.key"), "owner": "ann", "markets": ["ETH/USD"]}]
+        assert p2px(*order).code == 0
+        rows = p2px("keys", "ls", "-o", "json").json
+        assert {row["owner"]: (row["state"], row["missing"]) for row in rows} == {
+            "ann": ("good", []),
+            "bob": ("revoked", []),
+        }
+        again = p2px("keys", "grant", key_id(p2px.cwd / "bob.key"))
+        assert (again.code, "was revoked, for good" in again.err) == (1, True)
+    finally:
+        p2px("cluster", "down")
