@@ -13,13 +13,14 @@ from p2pcli.cli.foreground import serve
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
 from p2pcli.clock import now_ns
-from p2pcli.cluster.briefing import node_plan
+from p2pcli.cluster.briefing import log_url, node_plan
 from p2pcli.cluster.folder import ClusterFolder, FolderLock, not_running
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.cluster.planning import hosting, plan_cluster
 from p2pcli.errors import BadInput, Conflict, P2pxError
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name, service_name
+from p2pcli.node.engine import check_access
 from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.auth import SecretRetired
 from p2pcli.rpc.credentials import secret_id
@@ -169,6 +170,7 @@ def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) 
     registry = (*members, *config.registry.grapes)
     before = folder.joined()
     name = node or (before.name if before else _free_name(invocation, plan_cluster(config), registry))
+    check_access(log_url(plan_cluster(config), folder))
     _become_one_of_it(invocation, token, name, host)
     folder.prepare()
     with _OnlyOne(folder, name):

@@ -15,6 +15,7 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster import birth
+from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.control import Control, StillChanging, SupervisorSilent
 from p2pcli.cluster.down import down, wait_until_unlocked
 from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning
@@ -25,6 +26,7 @@ from p2pcli.cluster.report import ClusterReport, ClusterState, Failure, State
 from p2pcli.cluster.requests import Refused, as_error
 from p2pcli.config import Config
 from p2pcli.errors import Conflict, P2pxError, TimedOut
+from p2pcli.node.engine import check_access
 from p2pcli.rpc.certificates import have_common
 from p2pcli.rpc.exposure import check_protected
 
@@ -172,9 +174,10 @@ def launch(folder: ClusterFolder, plan: ClusterPlan, deadline: float) -> bool:
     """Start a supervisor with that plan; return False when another one holds the folder.
 
     Returns when its control socket listens. Raises what keeps it from that: ``FolderUnusable``,
-    ``PortTaken``, ``StartFailed``.
+    ``PortTaken``, ``BadAccessFile``, ``StartFailed``.
     """
     check_protected(f"cluster {folder.name}", plan.host, has_tls=bool(folder.authority()))
+    check_access(log_url(plan, folder))
     folder.check_restored()
     folder.prepare()
     with folder.output_path.open("ab") as output:

@@ -11,7 +11,6 @@ tokens (user and password) expire; a refused one is fetched anew.
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 try:
@@ -26,8 +25,9 @@ except ModuleNotFoundError as missing:
         hint="pip install 'p2px[etcd]'",
     ) from missing
 
-from p2pcli.errors import BadInput, P2pxError
+from p2pcli.errors import P2pxError
 from p2pcli.log.entry import LogFull, Unavailable
+from p2pcli.log.etcd_access import read_access
 from p2pcli.log.etcd_place import EtcdPlace
 
 # One member's time to answer, each time it is asked. What is asked before an election is over (one to four
@@ -61,20 +61,17 @@ class Compacted(P2pxError):
     code = "etcd_compacted"
 
 
-class BadAccessFile(BadInput):
-    """The file with etcd's password, or one of its certificates, cannot be used."""
-
-    code = "bad_access_file"
-
-
 class EtcdClient:
     """The members of one etcd cluster. Any thread may ask; ``close`` breaks off what is being asked."""
 
     def __init__(self, place: EtcdPlace) -> None:
         """Touch no network yet. Raises ``BadAccessFile``."""
         self.place = place
-        self._password = _password(place.access.password_file)
-        credentials = _credentials(place) if place.access.is_tls else None
+        files = read_access(place.access)
+        self._password = files.password
+        credentials = None
+        if place.access.is_tls:
+            credentials = grpc.ssl_channel_credentials(files.ca, files.key, files.cert)
         self._channels = [
             grpc.secure_channel(member, credentials, _OPTIONS)
             if credentials is not None
@@ -239,29 +236,3 @@ class EtcdClient:
 
 def _first_line(said: str | None) -> str:
     return (said or "nothing heard").partition("\n")[0][:200]
-
-
-def _password(path: str) -> str:
-    if not path:
-        return ""
-    try:
-        mode = Path(path).stat().st_mode
-        password = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadAccessFile(f"cannot read etcd's password from {path}: {error}") from error
-    if mode & 0o077:
-        raise BadAccessFile(f"the password file {path} can be read by others", hint=f"chmod 600 {path}")
-    return password
-
-
-def _credentials(place: EtcdPlace) -> Any:
-    access = place.access
-    try:
-        ca, key, cert = (
-            Path(path).read_bytes() if path else None for path in (access.ca, access.key, access.cert)
-        )
-    except OSError as error:
-        raise BadAccessFile(
-            f"cannot read {error.filename}: {error.strerror}", hint="check log.ca, log.cert and log.key"
-        ) from error
-    return grpc.ssl_channel_credentials(ca, key, cert)

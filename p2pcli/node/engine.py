@@ -41,6 +41,15 @@ def etcd_url(
     return address_of(url, cluster, identity, EtcdAccess(ca, cert, key, user, password_file))
 
 
+def check_access(url: str) -> None:
+    """Raise what is wrong with the files that are shown at a log's door, before any node opens it."""
+    if url.startswith("etcd://"):
+        from p2pcli.log.etcd_access import read_access
+        from p2pcli.log.etcd_place import parse
+
+        read_access(parse(url).access)
+
+
 def wipe_log(url: str) -> None:
     """Delete what lies elsewhere than in the cluster's folder. Raises what the engine raises."""
     if url.startswith("etcd://"):

@@ -199,3 +199,19 @@ def test_a_registry_that_does_not_answer_is_said_and_leaves_the_cluster_degraded
         status = own("cluster", "status", "-o", "json")
         assert (status.code, status.json["state"]) == (1, "degraded")
         assert own("order", "buy", "1@5").code == 0
+
+
+def test_a_password_of_etcd_that_others_can_read_is_named_before_anything_starts(nowhere):
+    password = nowhere.cwd / "password"
+    password.write_text("secret")
+    password.chmod(0o644)
+    said = nowhere(
+        *("cluster", "up", "--log", "etcd://127.0.0.1:1"),
+        P2PX_LOG_USER="root",
+        P2PX_LOG_PASSWORD_FILE=str(password),
+    )
+    assert said.code == 2
+    assert said.err == (
+        f"error: the password file {password} can be read by others\nhint: chmod 600 {password}\n"
+    )
+    assert not nowhere.folder.path.exists()

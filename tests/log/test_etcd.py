@@ -21,7 +21,8 @@ from etcd_members import MISSING, EtcdMembers, eventually
 from p2pcli.log.check import check_log
 from p2pcli.log.entry import MAX_BODY, Batch, Corrupt, Entry, LogFull, Trimmed, Unavailable, Undecided
 from p2pcli.log.etcd import EtcdLog
-from p2pcli.log.etcd_client import BadAccessFile, EtcdClient
+from p2pcli.log.etcd_access import BadAccessFile
+from p2pcli.log.etcd_client import EtcdClient
 from p2pcli.log.etcd_keys import after_all
 from p2pcli.log.etcd_market import OtherCluster, add_put, wipe
 from p2pcli.log.etcd_messages import MESSAGES
