@@ -1,39 +1,27 @@
 """``p2px order import``: a file of orders, streamed to one node in frames, with a result for every line."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import click
 
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import market_option, node_option
-from p2pcli.cli.order_lines import MAX_LINE, FileCommand, FileMistake, Reader
-from p2pcli.cli.render.results import (
-    Result,
-    Tally,
-    refused_or_answered,
-    result_document,
-    result_line,
-    unanswered,
-)
+from p2pcli.cli.order_frames import Frames, Show
+from p2pcli.cli.order_lines import Reader
+from p2pcli.cli.order_source import lines, opened, size
+from p2pcli.cli.render.results import Result, Tally, result_document, result_line
 from p2pcli.cli.screen import Screen
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import market_named
 from p2pcli.clock import monotonic
-from p2pcli.errors import BadInput, P2pxError
+from p2pcli.cluster.answered import AnsweredLines, Newest
+from p2pcli.errors import NotFound, P2pxError
+from p2pcli.node.client import ExchangeClient
 from p2pcli.node.roaming import new_id
 
-FRAME = 100  # commands that travel and are made durable together
-
-
-class NoSuchFile(BadInput):
-    """The file of orders cannot be read."""
-
-    code = "no_such_file"
+AGAIN = "import the file again: lines with a client order id are not done twice"
 
 
 class Incomplete(P2pxError):
@@ -77,78 +65,68 @@ def import_(
     {"op": "cancel", "client_order_id": "a-1"}
     {"op": "amend", "order_id": "1042", "quantity": "0.7", "price": "29990"}
 
-    Where lines carry a client order id, importing a file again changes nothing: use that after an
-    interruption. Exit code 0 when every line was answered (a refusal is an answer), else 1.
+    Where lines carry a client order id, importing a file again changes nothing, however long it is:
+    do that after an interruption, on the same machine. Exit code 0 when every line was answered (a
+    refusal is an answer), else 1.
     """
     screen = invocation.screen
     tally = Tally(monotonic())
-    try:
-        with ExitStack() as stack:
-            stream = stack.enter_context(_opened(source))
-            trader = stack.enter_context(Trader(invocation, node))
-            progress = stack.enter_context(screen.progress(_size(stream)))
-            show = _shown_as_text(screen) if screen.is_text else _shown_as_json(stack, screen)
-            instruments = trader.client.instruments
-            default = market_named(instruments, market or invocation.config.client.market).symbol
-            reader = Reader(instruments, default, new_id())
-            frames = _Frames(trader, tally, _only_trouble(show) if quiet else show)
-            for item in reader.read(_bounded_lines(stream, progress)):
-                if not frames.take(item) and on_error == "stop":
-                    break
-            frames.flush()
-    finally:
-        if tally.lines:
-            screen.note(tally.words(monotonic()))
+    with _summed_up(screen, tally), ExitStack() as stack:
+        stream = stack.enter_context(opened(source))
+        trader = stack.enter_context(Trader(invocation, node))
+        progress = stack.enter_context(screen.progress(size(stream)))
+        show = _shown_as_text(screen) if screen.is_text else _shown_as_json(stack, screen)
+        instruments = trader.client.instruments
+        default = market_named(instruments, market or invocation.config.client.market).symbol
+        reader = Reader(instruments, default, new_id())
+        answered = stack.enter_context(closing(AnsweredLines(invocation.folder.answered_path)))
+        if lost := next((one for one in answered.newest() if not _knows(trader.client, one)), None):
+            answered.forget()
+            screen.note(f"earlier imports count no more: this exchange does not know order {lost.order}")
+        frames = Frames(trader, answered, tally, show, quiet)
+        for item in reader.read(lines(stream, progress, frames.flush)):
+            if not frames.take(item) and on_error == "stop":
+                break
+        frames.flush()
     if not tally.unanswered:
         return 0
     if not screen.is_text:
         return Incomplete.exit_code  # the results say which ones
     raise Incomplete(
         f"{tally.unanswered} of {tally.lines} lines were not answered",
-        hint="mend them and import the file again; lines with a client order id are not done twice",
+        hint=f"mend them and {AGAIN}",
     )
 
 
-Show = Callable[[Result], None]
+@contextmanager
+def _summed_up(screen: Screen, tally: Tally) -> Iterator[None]:
+    """Say at the end what became of the lines, and how to go on when it was not the file's end."""
+    try:
+        yield
+    except BaseException as end:
+        _note(screen, tally)
+        if isinstance(end, KeyboardInterrupt):
+            screen.hint(AGAIN)
+        elif isinstance(end, P2pxError) and tally.lines:
+            end.hint = f"{end.hint}; then {AGAIN}" if end.hint else AGAIN
+        raise
+    _note(screen, tally)
 
 
-class _Frames:
-    """Gathers commands into frames, hands each frame in, and reports every line once, in order."""
+def _note(screen: Screen, tally: Tally) -> None:
+    if tally.lines:
+        screen.note(tally.words(monotonic()))
 
-    def __init__(self, trader: Trader, tally: Tally, show: Show) -> None:
-        self._trader = trader
-        self._tally = tally
-        self._show = show
-        self._frame: list[FileCommand] = []
 
-    def take(self, item: FileCommand | FileMistake) -> bool:
-        """Add a line; False when it made no sense."""
-        if isinstance(item, FileMistake):
-            self.flush()
-            self._report(unanswered(item.line, "error", item.error))
-            return False
-        if self._frame and (len(self._frame) == FRAME or self._frame[0].instrument != item.instrument):
-            self.flush()
-        self._frame.append(item)
-        return True
-
-    def flush(self) -> None:
-        """Hand in what was gathered and report it. Raises what ended the connection for good."""
-        frame, self._frame = self._frame, []
-        if not frame:
-            return
-        try:
-            answer = self._trader.submit(frame[0].instrument.symbol, [item.command for item in frame])
-        except P2pxError as error:
-            for item in frame:
-                self._report(unanswered(item.line, "unknown", error))
-            raise
-        for item, outcome in zip(frame, answer.outcomes, strict=True):
-            self._report(refused_or_answered(item, outcome, answer.sequence, self._trader.owner))
-
-    def _report(self, result: Result) -> None:
-        self._tally.add(result)
-        self._show(result)
+def _knows(client: ExchangeClient, newest: Newest) -> bool:
+    """Return whether this is the exchange that the order was placed at, with all that it had then."""
+    if newest.market not in client.instruments:
+        return False
+    try:
+        view = client.order(newest.market, newest.order)
+    except NotFound:
+        return False
+    return view.client_order_id == newest.client_order_id
 
 
 def _shown_as_text(screen: Screen) -> Show:
@@ -164,34 +142,3 @@ def _shown_as_text(screen: Screen) -> Show:
 def _shown_as_json(stack: ExitStack, screen: Screen) -> Show:
     add = stack.enter_context(screen.stream("results"))
     return lambda result: add(result_document(result))
-
-
-def _only_trouble(show: Show) -> Show:
-    return lambda result: None if result.error is None else show(result)
-
-
-def _opened(source: str) -> TextIO:
-    if source == "-":
-        # A file object of its own, so that leaving the block does not close the process's stdin.
-        return open(sys.stdin.fileno(), encoding="utf-8-sig", errors="replace", closefd=False)
-    try:
-        return open(source, encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise NoSuchFile(
-            f"{source} cannot be read: {error.strerror}", hint="- reads standard input"
-        ) from error
-
-
-def _size(stream: TextIO) -> int | None:
-    """Return the bytes to read, or None for a pipe."""
-    return os.fstat(stream.fileno()).st_size if stream.seekable() else None
-
-
-def _bounded_lines(stream: TextIO, progress: Callable[[int], None]) -> Iterator[str]:
-    """Yield lines; of one longer than ``MAX_LINE`` only so much that it is seen to be too long."""
-    while line := stream.readline(MAX_LINE + 1):
-        progress(len(line))
-        whole = line
-        while whole and not whole.endswith("\n") and (whole := stream.readline(MAX_LINE)):
-            progress(len(whole))
-        yield line

@@ -74,6 +74,7 @@ class FileCommand(msgspec.Struct, frozen=True):
     line: int  # 1, 2, 3 ... as an editor counts
     instrument: Instrument
     command: Command
+    has_id: bool  # of the file's own: importing the line again changes nothing
 
 
 class FileMistake(msgspec.Struct, frozen=True):
@@ -118,13 +119,16 @@ class Reader:
                 )
         if op == "place":
             instrument = market_named(self._instruments, fields.get("market", self._market))
-            return FileCommand(number, instrument, self._place(number, instrument, fields))
+            command = self._place(number, instrument, fields)
+            return FileCommand(number, instrument, command, "client_order_id" in fields)
         instrument, order = self._order(fields)
         client_order_id = fields.get("client_order_id", "")
         # A line that names an order id is carried out each time: whoever wrote it saw the order.
         command_id = f"file-{self._so_far.hexdigest()}" if client_order_id else self._own_id(number)
         if op == "cancel":
-            return FileCommand(number, instrument, Cancel(order, client_order_id, command_id))
+            return FileCommand(
+                number, instrument, Cancel(order, client_order_id, command_id), bool(client_order_id)
+            )
         price = fields.get("price")
         return FileCommand(
             number,
@@ -136,6 +140,7 @@ class Reader:
                 client_order_id=client_order_id,
                 command_id=command_id,
             ),
+            bool(client_order_id),
         )
 
     def _place(self, number: int, instrument: Instrument, fields: Fields) -> Place:

@@ -11,6 +11,7 @@ from p2pcli.cli.render.ink import Paint, ansi, plain
 from p2pcli.errors import P2pxError
 
 if TYPE_CHECKING:
+    from p2pcli.cli.bar import Bar
     from p2pcli.cli.render.table import Table
 
 DEFAULT_WIDTH = 80
@@ -36,6 +37,7 @@ class Screen:
     def __init__(self, output: str, color: str, environ: Mapping[str, str]) -> None:
         self.output = output
         self._environ = environ
+        self._bar: Bar | None = None  # drawn now, below what is printed
         self.colored = wants_color(sys.stdout, color, environ)
         self.paint: Paint = ansi if self.colored else plain
         self.message_paint: Paint = ansi if wants_color(sys.stderr, color, environ) else plain
@@ -67,6 +69,7 @@ class Screen:
         """Print lines of text on stdout."""
         shown = list(lines)
         if shown:
+            self._make_way()
             print("\n".join(shown))
 
     def table(self, table: "Table") -> None:
@@ -95,6 +98,7 @@ class Screen:
         """Print one JSON object on one line."""
         import msgspec
 
+        self._make_way()
         print(msgspec.json.encode(document).decode())
 
     @contextmanager
@@ -113,6 +117,7 @@ class Screen:
 
         def add(document: Any) -> None:
             nonlocal before
+            self._make_way()
             print(before + msgspec.json.encode(document).decode(), end="")
             before = ",\n"
 
@@ -141,6 +146,7 @@ class Screen:
     def note(self, message: str) -> None:
         """Print a message on stderr, where it cannot be mistaken for data."""
         sys.stdout.flush()
+        self._make_way()
         print(message, file=sys.stderr)
 
     def failure(self, error: P2pxError) -> None:
@@ -172,15 +178,20 @@ class Screen:
     def progress(self, total: int | None) -> Iterator[Callable[[int], None]]:
         """Give a function that counts work done towards ``total``.
 
-        A bar is drawn on stderr, and only where a person sees it and it does not cut through answers.
+        A bar is drawn on stderr where a person sees it, below what is printed meanwhile.
         """
-        if not sys.stderr.isatty() or sys.stdout.isatty() or not total:
+        if not sys.stderr.isatty() or self._environ.get("TERM") == "dumb" or not total:
             yield lambda _: None
             return
-        from click import progressbar
+        from p2pcli.cli.bar import Bar
 
-        with progressbar(length=total, file=sys.stderr, show_pos=False) as shown:
-            yield shown.update
+        with Bar(total, sys.stderr) as self._bar:
+            yield self._bar.advance
+        self._bar = None
+
+    def _make_way(self) -> None:
+        if self._bar is not None:
+            self._bar.make_way()
 
     # -- answers that change ----------------------------------------------------------------------
 

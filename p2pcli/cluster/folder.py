@@ -9,6 +9,7 @@
       rotation.json        a new secret that takes its place, and how far that is (node/rotation.py)
       data/<market>/       the shared log                       nodes/<name>/ registry/<name>/   private
       importing            a backup is being restored here, or that was broken off (restore.py)
+      answered.sqlite      lines of order files that were imported (answered.py)
       moving.lock          held by who moves the log to another place (relocation.py)
       joined.json          on a machine that joined: where the others are (joined.py)
       tls/                 the cluster's certificates, where it has any (node/tls_folder.py)
@@ -51,6 +52,9 @@ _OURS = (
     "tls",
     "importing",
     "moving.lock",
+    "answered.sqlite",
+    "answered.sqlite-wal",
+    "answered.sqlite-shm",
 )
 _TEMPORARY = re.compile(
     r"(secret|plan\.json|state\.json|joined\.json|rotation\.json)(\.[0-9a-f]+)?\.new"
@@ -107,6 +111,7 @@ class ClusterFolder:
         self.secret_path = self.path / "secret"
         self.moving_path = self.path / "moving.lock"
         self.importing_path = self.path / "importing"
+        self.answered_path = self.path / "answered.sqlite"
         self.output_path = self.path / "supervisor.out"  # what the supervisor prints before it logs
         self.logs = self.path / "logs"
         self.data = self.path / "data"

@@ -156,6 +156,10 @@ class Terminal:
         self._process.wait()
         os.close(self._master)
 
+    def send(self, text: str) -> None:
+        """Type ``text``."""
+        os.write(self._master, text.encode())
+
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)
 

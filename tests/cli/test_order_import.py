@@ -1,6 +1,7 @@
 """``p2px order import``: a result for every line, and nothing done twice."""
 
 import json
+from signal import SIGINT
 
 import pytest
 
@@ -113,3 +114,81 @@ def test_a_file_that_is_none_is_bad_input(p2px, words, text, message):
 def test_an_empty_file_is_nothing_to_do(p2px):
     said = p2px("order", "import", "-", text="")
     assert (said.code, said.out, said.err) == (0, "", "")
+
+
+def test_a_file_longer_than_the_exchange_remembers_is_resumed(nowhere, tmp_path):
+    lines = [f"{side},1,100,{number}-{side}" for number in range(150) for side in ("sell", "buy")]
+    header = "side,quantity,price,client_order_id"
+
+    def imported(upto):
+        text = "\n".join([header, *lines[:upto]]) + "\n"
+        said = nowhere("order", "import", "-", "-q", text=text)
+        assert said.code == 0, said.err
+        return said.err.partition(" s: ")[2].strip()
+
+    def trades():
+        return len(nowhere("trades", "tail", "-n", "1000", "-o", "jsonl").lines)
+
+    few = {"P2PX_MARKET_DEFAULTS_REMEMBERED_IDS": "10"}
+    assert nowhere("cluster", "up", "-n", "1", "--ephemeral", **few).code == 0
+    try:
+        assert imported(250) == "250 accepted"
+        assert imported(300) == "300 accepted; 250 of them in an earlier import"
+        assert trades() == 150
+        lines[4] = "sell,1,100,another"  # a line that was mended: the others are known wherever they stand
+        lines.insert(0, "buy,1,1,first")
+        assert imported(301) == "301 accepted; 299 of them in an earlier import"
+        assert trades() == 150
+        notes = nowhere.folder.answered_path.read_bytes()
+    finally:
+        assert nowhere("cluster", "down", "--wipe").code == 0
+    assert not nowhere.folder.answered_path.exists()
+
+    # The same notes beside an exchange that begins anew, as of a cluster elsewhere that was wiped.
+    assert nowhere("cluster", "up", "-n", "1", "--ephemeral", **few).code == 0
+    try:
+        nowhere.folder.answered_path.write_bytes(notes)
+        text = "\n".join([header, *lines]) + "\n"
+        said = nowhere("order", "import", "-", "-q", text=text)
+        assert said.err.startswith("earlier imports count no more: this exchange does not know order 3")
+        assert said.err.endswith(": 301 accepted\n")
+        assert trades() == 150
+    finally:
+        assert nowhere("cluster", "down").code == 0
+
+
+def test_a_terminal_shows_a_bar_below_the_answers_and_a_pipe_none(p2px, tmp_path):
+    file = tmp_path / "orders.csv"
+    file.write_text("side,quantity,price\n" + "buy,1,100\n" * 300)
+    with p2px.terminal("order", "import", str(file)) as terminal:
+        shown = terminal.finish().out
+    assert "[----" in shown
+    assert "0%" in shown
+    lines = [line.rpartition("\r")[2].removeprefix("\x1b[K") for line in shown.splitlines()]
+    assert len([line for line in lines if line.startswith("line ")]) == 300
+    assert lines[-1].startswith("300 lines in ")
+    assert "%" not in p2px("order", "import", str(file)).err
+    with p2px.terminal("order", "import", str(file), TERM="dumb") as terminal:
+        assert "%" not in terminal.finish().out
+
+
+def test_a_slow_pipe_is_not_made_to_wait_for_a_full_frame(p2px):
+    with p2px.terminal("order", "import", "-") as terminal:
+        terminal.send("side,quantity,price\nbuy,1,100\n")
+        terminal.until("BUY 1 BTC/USD")
+        terminal.send("buy,2,100\n\4")
+        said = terminal.finish()
+    assert said.code == 0
+    assert ": 2 accepted" in said.out
+
+
+def test_an_interrupted_import_says_how_it_goes_on(p2px, tmp_path):
+    with p2px.terminal("order", "import", "-") as terminal:
+        terminal.send("side,quantity,price,client_order_id\nbuy,1,100,i-1\n" + "buy,x,1,\n")
+        terminal.until("quantity 'x'")
+        terminal.send_signal(SIGINT)
+        said = terminal.finish()
+    assert said.code == 130
+    assert said.out.rstrip().endswith(
+        "import the file again: lines with a client order id are not done twice"
+    )
