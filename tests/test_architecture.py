@@ -196,6 +196,7 @@ STARRED: dict[str, str] = {
     "cluster.down": "clock",
     "cluster.exchange_client": "processes disk",
     "cluster.folder": "disk",
+    "cluster.folder_lock": "disk",
     "cluster.joining": "threads",
     "cluster.logs": "disk clock",
     "cluster.ports": "sockets",

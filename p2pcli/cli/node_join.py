@@ -14,7 +14,8 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.verbs import Verb
 from p2pcli.clock import now_ns
 from p2pcli.cluster.briefing import log_url, node_plan
-from p2pcli.cluster.folder import ClusterFolder, FolderLock, not_running
+from p2pcli.cluster.folder import ClusterFolder, not_running
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
 from p2pcli.cluster.planning import hosting, plan_cluster
 from p2pcli.errors import BadInput, Conflict, P2pxError

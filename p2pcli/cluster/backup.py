@@ -19,7 +19,8 @@ import msgspec
 from p2pcli import __version__
 from p2pcli.clock import now_ns
 from p2pcli.cluster.briefing import log_url
-from p2pcli.cluster.folder import ClusterFolder, FolderLock, unusable
+from p2pcli.cluster.folder import ClusterFolder, unusable
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.errors import Conflict
 from p2pcli.market.instrument import Instrument

@@ -12,7 +12,8 @@ import msgspec
 from p2pcli import logging as output
 from p2pcli.clock import monotonic
 from p2pcli.cluster import birth
-from p2pcli.cluster.folder import ClusterFolder, FolderLock
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.logs import SUPERVISOR, log_folder
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.cluster.ports import PortClaims, settle

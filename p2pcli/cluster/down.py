@@ -7,7 +7,8 @@ from collections.abc import Callable
 from p2pcli.clock import monotonic
 from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.control import ANSWER_S, Control, StillChanging, SupervisorSilent
-from p2pcli.cluster.folder import BadPlanFile, ClusterFolder, ClusterNotRunning, FolderLock
+from p2pcli.cluster.folder import BadPlanFile, ClusterFolder, ClusterNotRunning
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.report import ClusterReport
 from p2pcli.cluster.requests import OtherSupervisor
 from p2pcli.errors import P2pxError, TimedOut

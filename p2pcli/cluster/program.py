@@ -14,7 +14,8 @@ import msgspec
 from p2pcli import logging as output
 from p2pcli.cluster import briefing, news, report
 from p2pcli.cluster.child import ORPHANED
-from p2pcli.cluster.folder import ClusterFolder, FolderLock
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.errors import P2pxError
 

@@ -15,7 +15,8 @@ import msgspec
 from p2pcli.cluster.backup import node_folders
 from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.control import Control
-from p2pcli.cluster.folder import ClusterFolder, FolderLock
+from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.cluster.requests import UseLog
 from p2pcli.errors import Conflict

@@ -16,7 +16,8 @@ import msgspec
 from p2pcli.clock import monotonic
 from p2pcli.cluster.crew import Crew, Probe
 from p2pcli.cluster.door import Door
-from p2pcli.cluster.folder import ClusterFolder, FolderLock, FolderUnusable
+from p2pcli.cluster.folder import ClusterFolder, FolderUnusable
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import MAX_BOTS, MAX_NODES, ClusterPlan, LogAccess
 from p2pcli.cluster.report import BOT, ClusterReport, ClusterState, Failure, State, state_of
 from p2pcli.cluster.requests import (

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from p2pcli.cluster.down import LogNotDeleted, down
-from p2pcli.cluster.folder import FolderLock
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.report import ClusterState
 
 pytestmark = pytest.mark.slow

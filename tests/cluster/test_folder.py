@@ -12,10 +12,10 @@ from p2pcli.cluster.folder import (
     BadPlanFile,
     ClusterFolder,
     ClusterNotRunning,
-    FolderLock,
     FolderUnusable,
     clusters,
 )
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import ClusterPlan
 from p2pcli.cluster.report import ClusterReport, ClusterState
 

@@ -14,7 +14,8 @@ import pytest
 
 from p2pcli.cluster.control import Control
 from p2pcli.cluster.down import down
-from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning, FolderLock, FolderUnusable
+from p2pcli.cluster.folder import ClusterFolder, ClusterNotRunning, FolderUnusable
+from p2pcli.cluster.folder_lock import FolderLock
 from p2pcli.cluster.plan import MemberSlot, with_node_count
 from p2pcli.cluster.planning import PlanConflict
 from p2pcli.cluster.ports import PortClaims, PortTaken
