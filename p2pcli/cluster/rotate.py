@@ -31,6 +31,12 @@ class NotBegun(Conflict):
     code = "not_begun"
 
 
+class LogIsMoving(Conflict):
+    """The cluster's log is between two places."""
+
+    code = "log_is_moving"
+
+
 class NotEveryNode(P2pxError):
     """Some node has not taken a step, and so none takes the next."""
 
@@ -70,6 +76,7 @@ class Rotating:
 
         Raises ``NotEveryNode``.
         """
+        self._check_settled()
         self._keys.begin(self._folder.name, now)
         before = self._folder.credentials()
         self._step(self._own, before, "")
@@ -78,6 +85,17 @@ class Rotating:
             return Standing(Phase.BEGUN, waiting)
         self._everywhere(Phase.SWITCHED)
         return Standing(Phase.SWITCHED, [])
+
+    def _check_settled(self) -> None:
+        """Raise ``LogIsMoving`` in the middle of a move, which finds its new place by the secret."""
+        for address in self._own[:1]:
+            with _client(address, self._folder.credentials()) as client:
+                moves = [market for market in client.status().markets if market.moves_to]
+            if moves:
+                raise LogIsMoving(
+                    f"the log of {moves[0].symbol} is being moved to {moves[0].moves_to}",
+                    hint=f"p2px log move {moves[0].moves_to} finishes that, with --abort gives it up",
+                )
 
     def finish(self) -> None:
         """Let nobody in any more who has the old secret. Raises ``NotBegun``, ``NotEveryNode``."""

@@ -69,6 +69,9 @@ class ClusterStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     registry: list[StatusOfMember]
     supervisor: StatusOfSupervisor
     bots: list[StatusOfBot] = []  # left out when there are none
+    moving: dict[
+        str, str
+    ] = {}  # sealed markets, and where the log of each goes; left out when there are none
 
 
 JOINED = "joined"  # the state of a node that runs without this machine's supervisor
@@ -84,10 +87,16 @@ def status_of(
 
     ``answers`` holds what each node that answered said, ``joined`` what nodes said that the supervisor does
     not run, by address. A cluster is ready when every process that is wanted runs, every running node
-    answered, and each of its markets serves.
+    answered, and each of its markets serves and is not sealed.
     """
     others = dict(joined or {})
-    is_ready = report.state is ClusterState.READY
+    moving = {
+        market.symbol: market.moves_to
+        for answer in (*answers.values(), *others.values())
+        for market in answer.markets
+        if market.moves_to
+    }
+    is_ready = report.state is ClusterState.READY and not moving
     if any(market.problem for answer in others.values() for market in answer.markets):
         is_ready = False
     for child in report.nodes:
@@ -107,6 +116,7 @@ def status_of(
         [_member(child, now) for child in report.members],
         StatusOfSupervisor(report.supervisor),
         [_bot(child, now) for child in report.bots],
+        moving,
     )
 
 

@@ -103,7 +103,7 @@ def market_document(instrument: Instrument, state: MarketStatus, day: DayView) -
     return {
         "market": instrument.symbol,
         "number": instrument.number,
-        "state": "not serving" if state.problem else "halted" if state.halted else "trading",
+        "state": _state(state),
         "problem": state.problem or None,
         "tick": instrument.price_text(1),
         "lot": instrument.quantity_text(1),
@@ -121,6 +121,14 @@ def market_document(instrument: Instrument, state: MarketStatus, day: DayView) -
         "low_24h": price(day.low),
         "volume_24h": instrument.quantity_text(day.volume),
     }
+
+
+def _state(state: MarketStatus) -> str:
+    if state.problem:
+        return "not serving"
+    if state.moves_to:
+        return "sealed"
+    return "halted" if state.halted else "trading"
 
 
 def _level(instrument: Instrument, level: Level) -> Document:

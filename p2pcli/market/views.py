@@ -91,6 +91,7 @@ class MarketStatus(msgspec.Struct, frozen=True, array_like=True):
     last_price: int = 0
     halted: bool = False
     problem: str = ""  # why this market does not serve here; "": it does
+    moves_to: str = ""  # where its log is being moved to: it is sealed and takes no orders; "": it stays
 
 
 class BreakerView(msgspec.Struct, frozen=True, array_like=True):

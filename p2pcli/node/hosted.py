@@ -264,6 +264,7 @@ class HostedMarket:
                 machine.last_trade,
                 machine.last_price,
                 machine.halted,
+                moves_to=machine.moving.log if machine.moving is not None else "",
             )
 
     def reading(self) -> MarketReading:

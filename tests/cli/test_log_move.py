@@ -3,7 +3,11 @@
 import msgspec
 import pytest
 
+from p2pcli.cluster.backup import node_folders
+from p2pcli.cluster.briefing import log_url
 from p2pcli.cluster.folder import ClusterFolder
+from p2pcli.node.mover import MarketMove
+from p2pcli.node.moving import Step, next_step
 from tests.cli.conftest import Shell
 
 pytestmark = pytest.mark.slow
@@ -69,6 +73,26 @@ def test_a_move_is_given_up_until_the_log_has_ended(live, tmp_path):
     else:
         assert (aborted.code, aborted.err.startswith("the log stays at ")) == (0, True)
     assert live("order", "buy", "1@1").code == 0
+
+
+def test_a_sealed_market_is_shown_with_where_its_log_goes(live, tmp_path):
+    url = f"sqlite://{tmp_path}/new"
+    old, folders = log_url(live.folder.plan(), live.folder), node_folders(live.folder)
+    with MarketMove("BTC/USD", old, url, url, folders, durable=False) as move:
+        assert next_step(move.look(), url) is Step.SEAL
+        move.take(Step.SEAL)
+    said = live("cluster", "status", "-o", "json")
+    assert said.code == 1
+    assert (said.json["state"], said.json["moving"]) == ("degraded", {"BTC/USD": url})
+    shown = live("cluster", "status").out
+    assert "sealed" in shown
+    assert url in "".join(shown.split())
+    assert live("market", "ls", "-o", "json").json[0]["state"] == "sealed"
+    rotation = live("cluster", "rotate")
+    assert (rotation.code, f"is being moved to {url}" in rotation.err) == (6, True), rotation.err
+    assert live("log", "move", url, "--abort").code == 0
+    said = live("cluster", "status", "-o", "json")
+    assert (said.code, said.json["state"], "moving" in said.json) == (0, "ready", False)
 
 
 def test_a_node_that_opens_the_old_log_says_where_it_went(live, tmp_path):

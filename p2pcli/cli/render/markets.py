@@ -38,9 +38,11 @@ def markets_table(rows: Sequence[tuple[Instrument, MarketStatus, DayView]]) -> T
 
 
 def state_cell(state: MarketStatus) -> Cell:
-    """Return trading, halted, or why the market is not served."""
+    """Return trading, halted, sealed, or why the market is not served."""
     if state.problem:
         return Cell(state.problem, "bad")
+    if state.moves_to:
+        return Cell("sealed", "warn")
     return Cell("halted", "warn") if state.halted else Cell("trading", "good")
 
 

@@ -133,7 +133,17 @@ def status_tables(status: ClusterStatus) -> list[Table]:
         empty="the cluster has no registry members of its own",
     )
     tables = [nodes, members] if has_one else [nodes, _markets_table(status), members]
+    if status.moving:
+        tables.insert(1, _moving_table(status))
     return [*tables, _bots_table(status)] if status.bots else tables
+
+
+def _moving_table(status: ClusterStatus) -> Table:
+    """Return the markets that take no orders because their log is on its way elsewhere."""
+    return Table(
+        columns=(Column("MARKET"), Column("STATE"), Column("LOG MOVES TO", wraps=True)),
+        rows=[(symbol, Cell("sealed", "warn"), place) for symbol, place in status.moving.items()],
+    )
 
 
 def _bots_table(status: ClusterStatus) -> Table:
