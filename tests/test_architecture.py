@@ -207,6 +207,7 @@ STARRED: dict[str, str] = {
     "cluster.rolling": "clock",
     "cluster.supervisor": "sockets processes clock",
     "cluster.up": "processes clock chance",
+    "cluster.whereabouts": "disk",
     "cli.bar": "clock",
     "cli.book": "clock",
     "cli.client": "clock",

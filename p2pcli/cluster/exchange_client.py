@@ -11,14 +11,14 @@ command is sent under an id, so one that had to be repeated takes effect once (S
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.results import Book, Order, Trade, book_of, order_of, trade_of
-from p2pcli.cluster.whereabouts import Address, addresses, is_announced, node_names
+from p2pcli.cluster.whereabouts import Address, Here, Listed, Whereabouts
 from p2pcli.config import load
 from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Side, TimeInForce
@@ -30,7 +30,6 @@ from p2pcli.node.client import ExchangeClient as NodeClient
 from p2pcli.node.key_file import read_key
 from p2pcli.node.requests import NoSuchMarket
 from p2pcli.node.roaming import RoamingClient, with_id
-from p2pcli.rpc.credentials import Credentials
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
 
@@ -60,6 +59,9 @@ class ExchangeClient:
     every call. ``key`` is an owner's key file (`p2px keys create`): with it no cluster secret is read, and
     only that owner's orders are placed and shown. Raises ``ClusterNotRunning``, ``NoSuchNode``,
     ``KeyRefused``, ``WrongOwner``, or ``NotRunning`` when no node answers.
+
+    On a machine that is none of the cluster's, ``addresses`` of nodes ("10.0.0.1:4001") and ``key`` are
+    enough, with ``ca``: the CA's certificate (PEM), its file, or its SHA-256. No settings are read then.
     """
 
     def __init__(
@@ -71,19 +73,21 @@ class ExchangeClient:
         home: Path | str | None = None,
         timeout: float = 10.0,
         key: Path | str | None = None,
+        addresses: Sequence[str] = (),
+        ca: Path | str = "",
     ) -> None:
-        self._folder, self._credentials = _place(cluster, home, key)
-        names = node_names(self._folder, self._credentials)
-        if node is not None and node not in names and not is_announced(self._folder, node):
+        self._where = _listed(cluster, home, key, addresses, ca) if addresses else _here(cluster, home, key)
+        names = self._where.node_names(node or "")
+        if node is not None and node not in names and not self._where.knows(node):
             raise NoSuchNode(
-                f"cluster {self._folder.name} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
+                f"cluster {self._where.cluster} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
             )
         self._first = node or names[0]
-        self.owner: str = owner or self._credentials.owner or self._first
+        self.owner: str = owner or self._where.credentials().owner or self._first
         self._timeout = timeout
         self._reader: NodeClient | None = None
         self._seen: dict[str, int] = {}
-        self._roaming = RoamingClient(self._addresses, self._credentials, self.owner, timeout)
+        self._roaming = RoamingClient(self._addresses, self._where.credentials, self.owner, timeout)
         self.instruments: dict[str, Instrument] = self._read(lambda client: client.instruments)
 
     def __enter__(self) -> "ExchangeClient":
@@ -250,12 +254,14 @@ class ExchangeClient:
             except (NotRunning, TimedOut) as error:
                 failures.append(error)
         why = failures[-1].message if failures else "none runs now"
-        raise NotRunning(f"no node of cluster {self._folder.name} answers: {why}", hint="p2px cluster status")
+        raise NotRunning(
+            f"no node of cluster {self._where.cluster} answers: {why}", hint="p2px cluster status"
+        )
 
     def _connect(self, address: Address | None) -> NodeClient | None:
         if address is None:
             return None
-        return NodeClient(*address, self._credentials, self.owner, self._timeout)
+        return NodeClient(*address, self._where.credentials(), self.owner, self._timeout)
 
     def _leave(self) -> None:
         if self._reader is not None:
@@ -264,14 +270,14 @@ class ExchangeClient:
 
     def _addresses(self) -> list[Address]:
         """Return where the nodes are now, the preferred one first."""
-        return addresses(self._folder, self._first)
+        return self._where.addresses(self._first)
 
     def _market(self, market: str | None) -> Instrument:
         if market is None:
             return min(self.instruments.values(), key=lambda instrument: instrument.number)
         if market not in self.instruments:
             raise NoSuchMarket(
-                f"cluster {self._folder.name} has no market {market[:60]!a}",
+                f"cluster {self._where.cluster} has no market {market[:60]!a}",
                 hint=f"its markets are {', '.join(self.instruments)}",
             )
         return self.instruments[market]
@@ -284,9 +290,7 @@ class ExchangeClient:
         raise NoSuchMarket(f"order {order_id} belongs to market number {number}, which is not here")
 
 
-def _place(
-    cluster: str | None, home: Path | str | None, key: Path | str | None
-) -> tuple[ClusterFolder, Credentials]:
+def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) -> Whereabouts:
     """Return the cluster that is meant and what proves us. Settings are read only for what is not said."""
     authority = ""
     if cluster is not None and home is not None:
@@ -296,8 +300,27 @@ def _place(
         folder = ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
         key, authority = key or config.key, config.cluster.ca
     if key is None:
-        return folder, folder.credentials()
-    return folder, read_key(Path(key), folder.name).credentials(folder.authority() or authority)
+        return Here(folder, folder.credentials)
+    path = Path(key)
+    return Here(folder, lambda: read_key(path, folder.name).credentials(folder.authority() or authority))
+
+
+def _listed(
+    cluster: str | None,
+    home: Path | str | None,
+    key: Path | str | None,
+    addresses: Sequence[str],
+    ca: Path | str,
+) -> Whereabouts:
+    if key is None or home is not None:
+        raise BadArgument(
+            "addresses= takes an owner's key and no home=: it is for machines that are none of the cluster's",
+            hint='ExchangeClient(addresses=["10.0.0.1:4001"], key="ann.key", ca="ca.pem")',
+        )
+    where = Listed([addresses] if isinstance(addresses, str) else addresses, Path(key), str(ca))
+    if cluster not in (None, where.cluster):
+        raise BadArgument(f"{key} is a key of cluster {where.cluster}, not of {cluster}")
+    return where
 
 
 def _text(what: str, number: Number | None) -> str:

@@ -1,15 +1,145 @@
-"""Where the nodes of a cluster are, for a Python program: the supervisor's notes first, then the registry."""
+"""Where the nodes of a cluster are, and what proves us to them, for a Python program.
+
+``Here``   on a machine of the cluster, or with its settings: the supervisor's notes first, then the registry
+``Listed`` anywhere else: an owner's key and a list of addresses
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from p2pcli.cluster.folder import ClusterFolder, not_running
-from p2pcli.errors import P2pxError
+from p2pcli.errors import BadInput, NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name, service_name
+from p2pcli.node.key_file import read_key
 from p2pcli.registry.client import RegistryClient
 from p2pcli.rpc.credentials import Credentials
+from p2pcli.rpc.exposure import is_loopback
 
 ANSWER_S = 2.0  # of each node that is asked for its name, and of each registry member
+MAX_LISTED = 64
 
 Address = tuple[str, int]
+
+
+class BadAddresses(BadInput):
+    """A list of addresses that leads nowhere, or where nobody could be believed."""
+
+    code = "bad_addresses"
+
+
+class Whereabouts(Protocol):
+    """The nodes of one cluster, as a program finds them. Every answer is of this moment."""
+
+    cluster: str
+
+    def credentials(self) -> Credentials:
+        """Return what proves us: read anew, for it may have been replaced."""
+
+    def node_names(self, wanted: str) -> list[str]:
+        """Return nodes' names, all unless ``wanted`` ("": any) is among them. Raises ``NotRunning``."""
+
+    def knows(self, node: str) -> bool:
+        """Say whether there is a node of that name that ``node_names`` does not list."""
+
+    def addresses(self, first: str) -> list[Address]:
+        """Return where nodes are, none twice, the one called ``first`` before the others."""
+
+
+class Here:
+    """The cluster of a folder. Making one touches no disk."""
+
+    def __init__(self, folder: ClusterFolder, credentials: Callable[[], Credentials]) -> None:
+        self.cluster = folder.name
+        self.credentials = credentials
+        self._folder = folder
+
+    def node_names(self, wanted: str) -> list[str]:
+        return node_names(self._folder, self.credentials())
+
+    def knows(self, node: str) -> bool:
+        return bool(_announced(self._folder, node))
+
+    def addresses(self, first: str) -> list[Address]:
+        return addresses(self._folder, first)
+
+
+class Listed:
+    """Nodes at addresses that somebody wrote down. Names are asked for once."""
+
+    def __init__(self, listed: Sequence[str], key: Path, ca: str) -> None:
+        """``ca``: the CA's certificate (PEM), the file that has it, or its SHA-256; "" on loopback alone.
+
+        With a SHA-256 the certificate is fetched from the first node that answers. Raises ``BadAddresses``,
+        ``NoKeyFile``, ``BadKeyFile``, ``CertificateRefused``, ``NotRunning``.
+        """
+        self._listed = [_address(text) for text in listed]
+        if not 0 < len(self._listed) <= MAX_LISTED:
+            raise BadAddresses(f"{len(self._listed)} addresses of nodes, expected 1 to {MAX_LISTED}")
+        open_to_all = [host for host, _ in self._listed if not is_loopback(host)]
+        if open_to_all and not ca:
+            raise BadAddresses(
+                f"{open_to_all[0]} is on another machine, and nothing says which CA its nodes must show",
+                hint="ca= takes the CA's certificate, its file, or its SHA-256 (p2px cluster init prints it)",
+            )
+        self.cluster = read_key(key).cluster
+        self._key = key
+        self._ca = _authority(ca, self._listed)
+        self._names: dict[Address, str] = {}
+
+    def credentials(self) -> Credentials:
+        return read_key(self._key, self.cluster).credentials(self._ca)
+
+    def node_names(self, wanted: str) -> list[str]:
+        trouble: P2pxError | None = None
+        for address in self._listed:
+            try:
+                with ExchangeClient(*address, self.credentials(), timeout=ANSWER_S) as client:
+                    self._names[address] = client.node
+            except (NotRunning, TimedOut) as error:
+                trouble = error
+                continue
+            if wanted in ("", client.node):
+                break  # a machine that is silent costs whole seconds
+        if not self._names:
+            raise NotRunning(f"no node of cluster {self.cluster} answers: {trouble}", hint="check addresses=")
+        return list(dict.fromkeys(self._names.values()))
+
+    def knows(self, node: str) -> bool:
+        return False
+
+    def addresses(self, first: str) -> list[Address]:
+        return sorted(self._listed, key=lambda address: self._names.get(address) != first)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise BadAddresses(f"{text[:80]!a} is no address of a node", hint="write it as 10.0.0.1:4001")
+    return host, int(port)
+
+
+def _authority(ca: str, listed: Sequence[Address]) -> str:
+    """Return the CA's certificate (PEM) that ``ca`` gives, names or is the SHA-256 of; "" for ""."""
+    if not ca or "-----BEGIN CERTIFICATE-----" in ca:
+        return ca
+    plain = ca.replace(":", "").lower()
+    if len(plain) != 64 or not all(c in "0123456789abcdef" for c in plain):
+        try:
+            return Path(ca).read_text(encoding="ascii")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise BadAddresses(f"cannot read the CA's certificate {ca[:200]}: {reason}") from error
+    from p2pcli.rpc.handshake import ask_authority
+
+    silent: list[str] = []
+    for address in listed:
+        try:
+            return ask_authority(*address, plain, ANSWER_S)
+        except (NotRunning, TimedOut) as error:
+            silent.append(error.message)
+    raise NotRunning(f"no node tells its CA: {'; '.join(silent)}", hint="check addresses=")
 
 
 def node_names(folder: ClusterFolder, credentials: Credentials) -> list[str]:
@@ -40,11 +170,6 @@ def addresses(folder: ClusterFolder, first: str) -> list[Address]:
     if not nodes:
         found += _announced(folder, "")
     return list(dict.fromkeys(found))
-
-
-def is_announced(folder: ClusterFolder, node: str) -> bool:
-    """Say whether the registry knows a node of that name."""
-    return bool(_announced(folder, node))
 
 
 def _announced(folder: ClusterFolder, node: str) -> list[Address]:

@@ -44,8 +44,11 @@ class OwnerKey(msgspec.Struct, frozen=True):
         return Credentials(key, authority, self.owner, self.id, made_with=self.secret_id)
 
 
-def read_key(path: Path, cluster: str) -> OwnerKey:
-    """Return a key of that cluster. Raises ``NoKeyFile``, and ``BadKeyFile`` when others can read it."""
+def read_key(path: Path, cluster: str = "") -> OwnerKey:
+    """Return a key of that cluster, "": of whichever.
+
+    Raises ``NoKeyFile``, and ``BadKeyFile`` when others can read it.
+    """
     text = read_private(path)
     try:
         found = msgspec.json.decode(text, type=OwnerKey)
@@ -55,7 +58,7 @@ def read_key(path: Path, cluster: str) -> OwnerKey:
         is_key = False
     if not is_key:
         raise NoKeyFile(f"{path} is no owner's key of this version", hint="p2px keys create OWNER makes one")
-    if found.cluster != cluster:
+    if cluster and found.cluster != cluster:
         raise NoKeyFile(
             f"{path} is a key of cluster {harmless(found.cluster)}, not of {cluster}",
             hint=f"add --name {harmless(found.cluster)}",

@@ -7,7 +7,7 @@ looked at: neither a client nor a serving node needs it. ``now`` is seconds sinc
 import binascii
 import hashlib
 import ipaddress
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -135,6 +135,17 @@ def fingerprint(certificates: str) -> str:
     Raises ``BadCertificate``.
     """
     return hashlib.sha256(b"".join(sorted(_ders(certificates)))).hexdigest()
+
+
+def those_of(certificates: str, wanted: str) -> str:
+    """Return the certificates that have that fingerprint: all of these (PEM), or one of them; "" for none.
+
+    Raises ``BadCertificate``.
+    """
+    if fingerprint(certificates) == wanted:
+        return certificates
+    ders = [der for der in _ders(certificates) if hashlib.sha256(der).hexdigest() == wanted]
+    return "".join(f"{_BEGIN}\n{b64encode(der).decode()}\n{_END}\n" for der in ders)
 
 
 def have_common(these: str, those: str) -> bool:

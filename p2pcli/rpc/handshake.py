@@ -150,6 +150,8 @@ def dial(
 def ask_authority(host: str, port: int, fingerprint: str, timeout: float = HANDSHAKE_S) -> str:
     """Return the certificate (PEM) of the CA of the node there, which must have that fingerprint.
 
+    Where a CA is being replaced there are two; the fingerprint is of one of them, or of both together.
+
     Nothing is said about oneself, for nobody is believed yet. Raises ``CertificateRefused`` and as ``dial``.
     """
     from p2pcli.rpc import certificates, tls
@@ -166,15 +168,15 @@ def ask_authority(host: str, port: int, fingerprint: str, timeout: float = HANDS
     finally:
         sock.close()
     try:
-        is_it = certificates.fingerprint(answer.certificate) == fingerprint
+        believed = certificates.those_of(answer.certificate, fingerprint)
     except certificates.BadCertificate:
-        is_it = False
-    if not is_it:
+        believed = ""
+    if not believed:
         raise tls.CertificateRefused(
-            f"{host}:{port} is of another cluster, or its CA was replaced: it is not the one in the token",
-            hint="p2px cluster token create, on the cluster's first machine, makes a new token",
+            f"{host}:{port} is of another cluster, or its CA was replaced: it is not the one expected",
+            hint="ask the operator for the CA's fingerprint, or a new token (p2px cluster token create)",
         )
-    return answer.certificate
+    return believed
 
 
 def _connected(host: str, port: int, timeout: float) -> socket.socket:

@@ -14,8 +14,14 @@ import pytest
 from etcd_members import MISSING, EtcdMembers
 
 from p2pcli import ExchangeClient
+from p2pcli.cluster.exchange_client import BadArgument, NoSuchNode
+from p2pcli.cluster.whereabouts import BadAddresses
+from p2pcli.errors import NotRunning, P2pxError
 from p2pcli.market.commands import Place, Side
+from p2pcli.node.requests import Forbidden
 from p2pcli.node.roaming import RoamingClient
+from p2pcli.rpc.certificates import fingerprint, new_authority
+from p2pcli.rpc.tls import CertificateRefused, UnknownAuthority
 
 from .conftest import Shell, free_ports
 
@@ -227,6 +233,47 @@ def test_a_second_node_of_a_machine_uses_the_member_that_serves_it_already(first
         assert "http" not in erin.addresses
         assert {"dave", "erin"} <= set(first("verify", "-o", "json").json["markets"]["ETH/USD"]["nodes"])
         assert erin.ends(signal.SIGTERM) == dave.ends(signal.SIGTERM) == 0
+
+
+def test_a_program_elsewhere_needs_addresses_a_key_and_the_ca_alone(first, tmp_path, monkeypatch):
+    key = str(first.cwd / "cy.key")
+    assert first("keys", "create", "cy", "--out", key).code == 0
+    authority, report = first.folder.authority(), first.folder.report()
+    nodes = {child.name: child.addresses["rpc"] for child in report.nodes}
+    nobody = f"127.0.0.1:{free_ports(1)}"
+    monkeypatch.setenv("P2PX_HOME", str(tmp_path / "nothing"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ca.pem").write_text(authority)
+    for ca in (authority, tmp_path / "ca.pem", fingerprint(authority), fingerprint(authority).upper()):
+        with ExchangeClient(addresses=[nobody, *nodes.values()], key=key, ca=ca) as cy:
+            order = cy.buy("0.5", "5")
+            assert order.owner == "cy"
+            assert [one.order_id for one in cy.orders()] == [order.order_id]
+            cy.cancel(order.order_id)
+    with ExchangeClient(addresses=list(nodes.values()), node="client2", key=key, ca=authority) as cy:
+        assert cy._reader.node == "client2"
+        with pytest.raises(Forbidden):
+            cy.orders(owner="ann")
+    assert not (tmp_path / "nothing").exists()
+
+    def refused(error: type[P2pxError], said: str, **changes: object) -> None:
+        with pytest.raises(error, match=said):
+            ExchangeClient(**{"addresses": list(nodes.values()), "key": key, "ca": authority} | changes)
+
+    refused(CertificateRefused, "it is not the one expected", ca="ab" * 32)
+    refused(UnknownAuthority, "was not signed by", ca=new_authority("default", 1_800_000_000).certificate)
+    refused(
+        BadAddresses,
+        "10.0.0.1 is on another machine, and nothing says which CA",
+        addresses=["10.0.0.1:1"],
+        ca="",
+    )
+    refused(BadAddresses, "'10.0.0.1' is no address of a node", addresses=["10.0.0.1"])
+    refused(BadAddresses, "cannot read the CA's certificate nothing.pem: No such file", ca="nothing.pem")
+    refused(NotRunning, "no node of cluster default answers: nothing listens at", addresses=[nobody])
+    refused(NoSuchNode, "has no node 'client9'; its nodes are client1, client2", node="client9")
+    refused(BadArgument, "addresses= takes an owner's key", key=None)
+    refused(BadArgument, "is a key of cluster default, not of other", cluster="other")
 
 
 def test_secret_and_ca_are_replaced_under_load_on_all_machines_and_no_order_is_lost(first, second, token):

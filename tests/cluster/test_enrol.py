@@ -169,7 +169,7 @@ def test_a_token_of_another_cluster_is_refused(first, second, tmp_path):
 
 
 def test_nobody_but_the_cas_own_nodes_is_shown_the_token(first, second):
-    with pytest.raises(CertificateRefused, match="it is not the one in the token"):
+    with pytest.raises(CertificateRefused, match="it is not the one expected"):
         enrol(first.token(fingerprint="ab" * 32), "bob", "127.0.0.1", second)
     assert is_untouched(second)
 
@@ -282,7 +282,8 @@ def test_the_new_secret_is_not_given_for_a_token_of_the_old_one(rotating, second
 
     for phase in (None, *list(Phase)[1:]):
         told(rotating, phase)
-        refused(CertificateRefused, "or its CA was replaced: it is not the one in the token")
+        if phase is not None:  # the node shows certificates of the new CA, which an old token does not name
+            refused(CertificateRefused, "or its CA was replaced|was not signed by this cluster's CA")
         ended = "of this cluster that was replaced" if phase is Phase.FINISHED else "that is being replaced"
         ca = fingerprint(rotating.folder.authority())
         refused(TokenRefused, f"was made with a secret {ended}", fingerprint=ca)
