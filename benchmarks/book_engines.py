@@ -1,11 +1,15 @@
 """What benchmarks/book.py compares, each behind the same two functions: prepare commands, and run them."""
 
+import gc
+import importlib.util
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
+import peer_book
 from order_flows import Flow, Operation, Tape, traded
-from sortedcontainers import SortedDict
 
 from p2pcli.book.book import Book
 from p2pcli.book.level import Moment, Owner
@@ -22,69 +26,17 @@ OWNER = "client1"
 MARKET = Instrument("BTC/USD", 1, 1_000_000, 1, 10**11, 10**14)
 SIDES = tuple(Side)
 
+STRETCH = 5_000  # commands timed together
+
 Engine = tuple[Callable[[list[Operation]], list[Any]], Callable[[Any], None]]
+Trades = Iterator[tuple[int, int, int, int]]  # taker, maker, price, quantity
 
 
-class PeerBook:
-    """The usual design: a SortedDict of prices on each side, a dict in order of arrival at each price."""
+class Contender(NamedTuple):
+    """Somebody's book: how a new one is run, and what a new one trades."""
 
-    def __init__(self) -> None:
-        self.sides = (SortedDict(), SortedDict())
-        self.where: dict[int, tuple[int, int]] = {}
-
-    def place(self, order: int, side: int, price: int, quantity: int) -> list[tuple[int, int, int]]:
-        opposite = self.sides[1 - side]
-        trades = []
-        while quantity and opposite:
-            best, queue = opposite.peekitem(-1 if side else 0)
-            if best < price if side else best > price:
-                break
-            while quantity and queue:
-                maker, held = next(iter(queue.items()))
-                taken = min(held, quantity)
-                trades.append((maker, best, taken))
-                quantity -= taken
-                if taken == held:
-                    del queue[maker], self.where[maker]
-                else:
-                    queue[maker] = held - taken
-            if not queue:
-                del opposite[best]
-        if quantity:
-            mine = self.sides[side]
-            queue = mine.get(price)
-            if queue is None:
-                mine[price] = {order: quantity}
-            else:
-                queue[order] = quantity
-            self.where[order] = (side, price)
-        return trades
-
-    def cancel(self, order: int) -> None:
-        side, price = self.where.pop(order, (0, 0))
-        if price:
-            queue = self.sides[side][price]
-            del queue[order]
-            if not queue:
-                del self.sides[side][price]
-
-
-def peer() -> Engine:
-    """Return the peer's engine."""
-    book = PeerBook()
-    place, cancel = book.place, book.cancel
-
-    def prepare(operations: list[Operation]) -> list[Any]:
-        return [(each.order, each.side, each.price, each.quantity) for each in operations]
-
-    def run(operations: Any) -> None:
-        for order, side, price, quantity in operations:
-            if quantity:
-                place(order, side, price, quantity)
-            else:
-                cancel(order)
-
-    return prepare, run
+    engine: Callable[[], Engine]
+    trades: Callable[[list[Operation]], Trades]
 
 
 def book() -> Engine:
@@ -138,14 +90,6 @@ def machine_from_bytes() -> Engine:
     return machine(decoded=False)
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {
-    "peer": peer,
-    "book": book,
-    "machine": machine,
-    "+ decode": machine_from_bytes,
-}
-
-
 def command_of(operation: Operation) -> Command:
     """Return an operation as a client sends it. The machine gives the flow's ids itself: 1, 2, 3 ..."""
     if not operation.quantity:
@@ -158,26 +102,7 @@ def command_of(operation: Operation) -> Command:
     )
 
 
-def tape(engine: str, flow: Flow) -> Tape:
-    """Return the trades that an engine makes of a whole flow."""
-    made = Tape(0, 0, 0)
-    trades = {"peer": _peer_trades, "book": _book_trades, "machine": _machine_trades}[engine]
-    for taker, maker, price, quantity in trades(flow.operations):
-        made = traded(made, taker, maker, price, quantity)
-    return made
-
-
-def _peer_trades(operations: list[Operation]) -> Iterator[tuple[int, int, int, int]]:
-    book = PeerBook()
-    for each in operations:
-        if not each.quantity:
-            book.cancel(each.order)
-            continue
-        for maker, price, quantity in book.place(each.order, each.side, each.price, each.quantity):
-            yield each.order, maker, price, quantity
-
-
-def _book_trades(operations: list[Operation]) -> Iterator[tuple[int, int, int, int]]:
+def _book_trades(operations: list[Operation]) -> Trades:
     book, owner, now = Book(), Owner(OWNER), Moment(1, 1)
     for each in operations:
         if not each.quantity:
@@ -191,7 +116,7 @@ def _book_trades(operations: list[Operation]) -> Iterator[tuple[int, int, int, i
             yield each.order, maker.id, maker.place.price, lots
 
 
-def _machine_trades(operations: list[Operation]) -> Iterator[tuple[int, int, int, int]]:
+def _machine_trades(operations: list[Operation]) -> Trades:
     whole = Machine()
     _apply_define(whole)
     for start in range(0, len(operations), BATCH):
@@ -210,3 +135,46 @@ def _apply_define(whole: Machine) -> None:
     raw = msgspec.Raw(msgspec.msgpack.encode([as_define(MARKET)]))
     batch = Batch(OWNER, 1, 1, encode_body(1, [(OWNER, raw)]))
     whole.apply(Entry(1, batch, link(whole.chain, batch)))
+
+
+ENGINES = {
+    "peer": Contender(peer_book.engine, peer_book.trades),
+    "book": Contender(book, _book_trades),
+    "machine": Contender(machine, _machine_trades),
+    "+ decode": Contender(machine_from_bytes, _machine_trades),
+}
+
+
+def contender(name: str) -> Contender:
+    """Return one of ours, or the one that a file of somebody else defines. Its folder need be nowhere."""
+    if name in ENGINES:
+        return ENGINES[name]
+    spec = importlib.util.spec_from_file_location(Path(name).stem, name)
+    if spec is None or spec.loader is None or not Path(name).is_file():
+        raise SystemExit(f"error: {name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Contender(module.engine, module.trades)
+
+
+def stretches(name: str, path: Path) -> list[float]:
+    """Return the CPU seconds of each stretch of a flow. What belongs to decoding happens between them."""
+    operations = msgspec.msgpack.decode(path.read_bytes(), type=Flow).operations
+    gc.collect()
+    gc.freeze()  # the operations are not the engine's garbage
+    prepare, run = contender(name).engine()
+    seconds = []
+    for start in range(0, len(operations), STRETCH):
+        ready = prepare(operations[start : start + STRETCH])
+        began = time.process_time()
+        run(ready)
+        seconds.append(time.process_time() - began)
+    return seconds
+
+
+def tape(name: str, path: Path) -> Tape:
+    """Return the trades that an engine makes of a whole flow."""
+    made = Tape(0, 0, 0)
+    for trade in contender(name).trades(msgspec.msgpack.decode(path.read_bytes(), type=Flow).operations):
+        made = traded(made, *trade)
+    return made

@@ -14,6 +14,7 @@ from p2pcli.market.commands import Place, Side
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "workloads"
 MASK = (1 << 64) - 1
 FACTOR = 6364136223846793005
+MIDDLE = 10_000_000  # ticks; around it lie orders that rest
 
 
 class Tape(msgspec.Struct, frozen=True):
@@ -100,5 +101,5 @@ def resting_orders(orders: int, levels: int) -> Iterator[Place]:
     for _ in range(orders):
         side = Side(chance.randrange(2))
         away = chance.randrange(1, half + 1)
-        price = 10_000_000 + (away if side else -away)
+        price = MIDDLE + (away if side else -away)
         yield Place(side, chance.randrange(1, 1_000_000), price)

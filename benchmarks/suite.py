@@ -23,7 +23,7 @@ from p2pcli.cluster.bench.machine import facts, fdatasync_us
 ROOT = Path(__file__).parents[1]
 # What each is called with, in full and in a hurry. Those that print JSON say so; of others the text is kept.
 BENCHMARKS: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "book": (["benchmarks/book.py"], [], ["--quick", "--orders", "20000", "--runs", "1"]),
+    "book": (["benchmarks/book.py"], [], ["--parts", "speed,single", "--orders", "20000", "--runs", "1"]),
     "log": (["-m", "benchmarks.log", "--json"], [], ["--seconds", "0.3", "--repeat", "1"]),
     "wire": (["-m", "benchmarks.wire", "--json"], [], ["--rounds", "3"]),
     "registry": (["benchmarks/registry.py", "--only", "ours"], [], ["--seconds", "0.2", "--rounds", "1"]),
