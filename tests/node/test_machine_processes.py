@@ -7,11 +7,11 @@ from pathlib import Path
 
 SCRIPT = """
 import sys
-from driven import Driven, random_commands
+from driven import Driven, random_batches
 from p2pcli.market.commands import Define
-driven = Driven(Define("A/B", 1, 1, 1, 1000, 1000, remembered_ids=50))
-for owner, command in random_commands(11, 2000, "abcdefgh"):
-    driven.do(owner, command)
+driven = Driven(Define("A/B", 1, 1, 1, 1000, 1000, remembered_ids=20))
+for groups in random_batches(11, 200, 20, "abcdefgh"):
+    driven.apply(*groups)
 machine = driven.machine
 assert machine.last_trade > 100
 sys.stdout.buffer.write(machine.digest + machine.state_digest() + machine.snapshot())

@@ -4,10 +4,12 @@ Run as a program it says "comparing" and ends well with a right machine, with an
 """
 
 import random
+from collections.abc import Iterable
 
 from checks import check_book
-from driven import DEFINE, Driven, random_commands
+from driven import DEFINE, Driven, Groups, random_batches, random_commands
 from ledger import Ledger
+from msgspec.structs import replace
 from naive import NaiveMarket
 
 from p2pcli.book import book, level
@@ -32,11 +34,19 @@ class Compared:
 
     def do(self, owner: str, command: Command) -> None:
         """Put a command to all three and compare what they say and have (S4 to S8)."""
-        outcome = self.driven.do(owner, command)
+        self.enter([(owner, [command])])
+
+    def enter(self, groups: Groups) -> None:
+        """Put the commands of one entry to all three."""
+        applied = self.driven.apply(*groups)
         machine = self.driven.machine
-        expected = self.twin.do(owner, command, machine.sequence)
-        assert outcome == expected, f"the machine says {outcome}, the twin {expected}"
-        self.ledger.enter(command, outcome)
+        for (owner, commands), outcomes in zip(groups, applied.outcomes, strict=True):
+            for command, outcome in zip(commands, outcomes, strict=True):
+                expected = self.twin.do(owner, command, machine.sequence, outcome)
+                assert outcome == expected, (
+                    f"to {owner}'s {command} the machine says {outcome}, the twin {expected}"
+                )
+                self.ledger.enter(command, outcome)
         assert [
             (view.order, view.owner, view.price, view.quantity, view.filled) for view in machine.full_book()
         ] == self.twin.in_priority()
@@ -59,16 +69,28 @@ def check(machine: Machine) -> None:
 
 def run(define: Define, seed: int, count: int) -> Compared:
     """Put a random stream to a market, with a restart now and then. Raises with the seed in a note."""
+    stream = random_commands(seed, count)
+    return _run(define, seed, ([(owner, [command])] for owner, command in stream))
+
+
+def run_batches(define: Define, seed: int, count: int) -> Compared:
+    """Put random batches to a market that remembers few ids, with a restart now and then."""
+    remembered = 3 + seed % 8
+    define = replace(define, remembered_ids=remembered)
+    return _run(define, seed, random_batches(seed, count, remembered))
+
+
+def _run(define: Define, seed: int, entries: Iterable[Groups]) -> Compared:
     compared = Compared(define)
     chance = random.Random(seed)
-    for at, (owner, command) in enumerate(random_commands(seed, count)):
+    for at, groups in enumerate(entries):
         try:
-            compared.do(owner, command)
+            compared.enter(groups)
             if chance.random() < 0.02:
                 compared.check()
                 compared.restart()
         except Exception as error:
-            error.add_note(f"seed {seed}, command {at}: {owner} {command}")
+            error.add_note(f"seed {seed}, entry {at}: {groups}")
             raise
     return compared
 
@@ -79,3 +101,4 @@ if __name__ == "__main__":
     for market in MARKETS.values():
         for stream in (1, 2, 3):
             run(market, stream, 800)
+            run_batches(market, stream, 60)

@@ -23,6 +23,7 @@ from p2pcli.market.commands import (
 from p2pcli.market.events import Outcome
 from p2pcli.node.body import encode_body
 from p2pcli.node.machine import Applied, Machine
+from p2pcli.node.memory import ids_of
 
 SECOND = 1_000_000_000
 DEFINE = Define("BTC/USD", 1, 1_000_000, 1, max_price=1_000, max_quantity=1_000)
@@ -51,6 +52,9 @@ class Driven:
         return self.machine.apply(entry)
 
 
+Groups = list[tuple[str, list[Command]]]  # an entry's commands, with their owners
+
+
 def next_entry(machine: Machine, batch: Batch) -> Entry:
     return Entry(machine.sequence + 1, batch, link(machine.chain, batch))
 
@@ -67,32 +71,80 @@ def random_commands(seed: int, count: int, owners: str = "abc") -> Iterator[tupl
         name = f"{owner}{whole(0, count // 8)}" if whole(0, 3) == 0 else ""
         order = max(0, placed - whole(0, 12))
         command: Command
-        if dice < 62:
-            placed += 1
-            command = Place(
-                pick(list(Side)),
-                whole(1, 9) if dice else pick((0, -3, 1001)),
-                whole(99, 101) if dice > 4 else pick((0, 0, 0, -1, 1001)),
-                pick((TimeInForce.GTC,) * 6 + (TimeInForce.IOC, TimeInForce.FOK)),
-                whole(0, 9) == 0,
-                pick((SelfTrade.DEFAULT,) * 6 + tuple(SelfTrade)),
-                name,
-            )
-        elif dice < 76:
-            command = Cancel(order, command_id=name)
-        elif dice < 92:
-            command = Amend(order, whole(1, 12), pick((0, 99, 100, 101)), command_id=name)
-        elif dice < 94:
-            command = Cancel(0, f"{owner}{whole(0, count // 8)}")
-        elif dice < 96:
-            command = Amend(0, whole(1, 12), 0, f"{owner}{whole(0, count // 8)}")
-        elif dice < 97:
-            command = CancelAll(pick((None, *Side)), name)
-        elif dice < 98:
-            command = Halt(name) if whole(0, 3) == 0 else Resume(name)
+        if dice < 98:
+            known = f"{owner}{whole(0, count // 8)}" if 92 <= dice < 96 else ""
+            command = _command(chance, dice, order, name, known)
+            placed += type(command) is Place
         elif recent:
             owner, command = pick(recent)  # a retry, or a stranger repeating what was said before
         else:
             command = Resume()
         recent = [*recent[-30:], (owner, command)]
         yield owner, command
+
+
+def random_batches(seed: int, entries: int, remembered: int, owners: str = "abc") -> Iterator[Groups]:
+    """Yield entries of the same small world: commands of several owners, many together.
+
+    About half of the commands carry an id. Of these every second one was said before, in this batch or an
+    earlier one, mostly among its owner's last ``remembered`` ids and as many before them: on both sides of
+    the place where ids are forgotten. Now and then such an id comes with other content.
+    """
+    chance = random.Random(seed)
+    said: dict[str, list[Command]] = {owner: [] for owner in owners}  # what carried an id
+    placed = 0
+    for _ in range(entries):
+        groups: Groups = []
+        for _ in range(chance.choice((1, 1, 2, 3))):
+            owner = chance.choice(owners)
+            # Few are so many that they are remembered in pieces.
+            count = chance.randint(1, 12) if chance.random() < 0.98 else chance.randint(200, 600)
+            group: list[Command] = []
+            for _ in range(count):
+                before = said[owner]
+                reach = 2 * remembered + 2 if chance.random() < 0.9 else len(before)
+                last = before[-chance.randint(1, min(len(before), reach))] if before else None
+                if last is not None and chance.random() < 0.25:
+                    command = last if chance.random() < 0.9 else CancelAll(Side.BUY, id_of(last))
+                else:
+                    name = f"{owner}{len(before)}" if chance.random() < 0.35 else ""
+                    order = max(0, placed - chance.randint(0, 12))
+                    known = id_of(last) if last is not None else "nothing"
+                    command = _command(chance, chance.randint(0, 97), order, name, known)
+                    if id_of(command):
+                        before.append(command)
+                placed += type(command) is Place
+                group.append(command)
+            groups.append((owner, group))
+        yield groups
+
+
+def id_of(command: Command) -> str:
+    """Return the id that makes a retry of this command safe."""
+    return ids_of(command)[0]
+
+
+def _command(chance: random.Random, dice: int, order: int, name: str, known: str) -> Command:
+    """Return any command. ``name`` is its own id, ``known`` perhaps that of an order."""
+    whole, pick = chance.randint, chance.choice
+    if dice < 62:
+        return Place(
+            pick(list(Side)),
+            whole(1, 9) if dice else pick((0, -3, 1001)),
+            whole(99, 101) if dice > 4 else pick((0, 0, 0, -1, 1001)),
+            pick((TimeInForce.GTC,) * 6 + (TimeInForce.IOC, TimeInForce.FOK)),
+            whole(0, 9) == 0,
+            pick((SelfTrade.DEFAULT,) * 6 + tuple(SelfTrade)),
+            name,
+        )
+    if dice < 76:
+        return Cancel(order, command_id=name)
+    if dice < 92:
+        return Amend(order, whole(1, 12), pick((0, 99, 100, 101)), command_id=name)
+    if dice < 94:
+        return Cancel(0, known, name if order % 2 else "")
+    if dice < 96:
+        return Amend(0, whole(1, 12), 0, known, name if order % 2 else "")
+    if dice < 97:
+        return CancelAll(pick((None, *Side)), name)
+    return Halt(name) if whole(0, 3) == 0 else Resume(name)

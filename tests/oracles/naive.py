@@ -57,28 +57,61 @@ class NaiveOrder:
 
 
 @dataclass
+class Answered:
+    id: str
+    command: Command
+    sequence: int
+    outcome: Outcome
+    number: int  # of its use among the owner's new ids: 1, 2, 3 ...
+
+
+@dataclass
 class NaiveMarket:
     """``rests`` is in the order of arrival: whoever stands earlier has rested longer."""
 
     define: Define
     rests: list[NaiveOrder] = field(default_factory=list)
-    answered: dict[str, list[tuple[str, Command, int, Outcome]]] = field(default_factory=dict)
+    answered: dict[str, list[Answered]] = field(default_factory=dict)  # by owner, in the order of first use
+    new_ids: dict[str, int] = field(default_factory=dict)  # by owner
+    forgotten: int = 0  # ids that were used again as new ones
     orders: int = 0
     trades: int = 0
     last_price: int = 0
     halted: bool = False
 
-    def do(self, owner: str, command: Command, sequence: int) -> Outcome:
+    def do(self, owner: str, command: Command, sequence: int, said: Outcome | None = None) -> Outcome:
+        """Return what must be answered (M7).
+
+        An owner's last ``remembered_ids`` new ids are known, and those of its open orders. Of any other that
+        was used before the machine may still know or not, so what it ``said`` decides which of the two right
+        answers is expected; but what it says is the first answer or a wholly new one.
+        """
         mine = command.client_order_id if isinstance(command, Place) else getattr(command, "command_id", "")
         if not mine:
             return self.first_time(owner, command)
-        remembered = self.answered.setdefault(owner, [])
-        for name, before, when, outcome in remembered:
-            if name == mine:
-                return Repeated(when, outcome) if before == command else Refused(Reason.ID_REUSED)
+        uses = self.answered.setdefault(owner, [])
+        before = next((each for each in uses if each.id == mine), None)
+        if before is not None:
+            again = (
+                Repeated(before.sequence, before.outcome)
+                if before.command == command
+                else Refused(Reason.ID_REUSED)
+            )
+            if self.must_know(owner, before) or said == again:
+                return again
+            self.forgotten += 1
+            uses.remove(before)
         outcome = self.first_time(owner, command)
-        remembered.append((mine, command, sequence, outcome))
+        number = self.new_ids[owner] = self.new_ids.get(owner, 0) + 1
+        uses.append(Answered(mine, command, sequence, outcome, number))
         return outcome
+
+    def must_know(self, owner: str, use: Answered) -> bool:
+        is_recent = use.number > self.new_ids[owner] - self.define.remembered_ids
+        return is_recent or (
+            isinstance(use.command, Place)
+            and any(each.owner == owner and each.client_order_id == use.id for each in self.rests)
+        )
 
     def first_time(self, owner: str, command: Command) -> Outcome:
         match command:
@@ -103,6 +136,9 @@ class NaiveMarket:
                 return self.amend(owner, command)
             case Halt() | Resume():
                 self.halted = isinstance(command, Halt)
+                return Done()
+            case Define():
+                self.define = command
                 return Done()
         raise AssertionError(command)
 
@@ -148,7 +184,7 @@ class NaiveMarket:
         if place.post_only and (best := self.best_for(order)):
             return Refused(Reason.WOULD_TRADE, number, [best.price])
         if place.tif == TimeInForce.FOK:
-            trial = deepcopy(self)
+            trial = NaiveMarket(self.define, deepcopy(self.rests))
             twin = deepcopy(order)
             trial.match(twin)
             if twin.remaining:
