@@ -186,10 +186,8 @@ class Memory:
                         del answers[command_id]
             else:
                 at = after(notes, at, command)
-                command_id = ids_of(command)[0]
-                known = answers.get(command_id, 0) if command_id else 0
-                if known in self._singly and self._singly[known].sequence == request.sequence:
-                    del self._singly[known], answers[command_id]
+                if _is_answer(request, command, begins):  # its first use, not a retry or a refused other one
+                    del self._singly[answers.pop(ids_of(command)[0])]
         return kept
 
     def _look_again(self, times: int, open_orders: Container[int]) -> None:

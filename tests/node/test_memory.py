@@ -92,6 +92,15 @@ def test_id_of_a_cancel_is_not_kept_for_the_order_it_names():
     assert memory.first("c") is None
 
 
+def test_refused_second_use_of_an_id_does_not_take_it_from_an_open_order():
+    memory = Memory()
+    memory.answers["p1"] = 1
+    commands: list[Command] = [placing(1), CancelAll(command_id="p1")]
+    memory.keep(Request(1, 1, 1, 1, commands, [1, Refused(Reason.ID_REUSED)]))
+    memory.forget(0, open_orders={1})
+    assert memory.first("p1") == Remembered(placing(1), 1, [1])
+
+
 def test_what_nobody_can_ask_for_is_not_kept_with_a_request():
     memory = Memory()
     plain: list[Command] = [Cancel(1) for _ in range(9)]
