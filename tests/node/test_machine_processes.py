@@ -10,7 +10,7 @@ import sys
 from driven import Driven, random_batches
 from p2pcli.market.commands import Define
 driven = Driven(Define("A/B", 1, 1, 1, 1000, 1000, remembered_ids=20))
-for groups in random_batches(11, 200, 20, "abcdefgh"):
+for groups in random_batches(driven, 11, 200, 20, "abcdefgh"):
     driven.apply(*groups)
 machine = driven.machine
 assert machine.last_trade > 100

@@ -93,7 +93,7 @@ def test_snapshot_and_restore_anywhere_changes_nothing_after_it(seed):
     define = Define("A/B", 1, 1, 1, 1_000, 1_000, remembered_ids=5)
     straight, broken = Driven(define), Driven(define)
     chance = random.Random(seed)
-    for groups in random_batches(seed, 250, 5):
+    for groups in random_batches(straight, seed, 250, 5):
         if chance.random() < 0.1:
             data = broken.machine.snapshot()
             broken.machine = Machine.restore(data)

@@ -70,18 +70,17 @@ def check(machine: Machine) -> None:
 def run(define: Define, seed: int, count: int) -> Compared:
     """Put a random stream to a market, with a restart now and then. Raises with the seed in a note."""
     stream = random_commands(seed, count)
-    return _run(define, seed, ([(owner, [command])] for owner, command in stream))
+    return _run(Compared(define), seed, ([(owner, [command])] for owner, command in stream))
 
 
 def run_batches(define: Define, seed: int, count: int) -> Compared:
     """Put random batches to a market that remembers few ids, with a restart now and then."""
     remembered = 3 + seed % 8
-    define = replace(define, remembered_ids=remembered)
-    return _run(define, seed, random_batches(seed, count, remembered))
+    compared = Compared(replace(define, remembered_ids=remembered))
+    return _run(compared, seed, random_batches(compared.driven, seed, count, remembered))
 
 
-def _run(define: Define, seed: int, entries: Iterable[Groups]) -> Compared:
-    compared = Compared(define)
+def _run(compared: Compared, seed: int, entries: Iterable[Groups]) -> Compared:
     chance = random.Random(seed)
     for at, groups in enumerate(entries):
         try:
@@ -101,4 +100,4 @@ if __name__ == "__main__":
     for market in MARKETS.values():
         for stream in (1, 2, 3):
             run(market, stream, 800)
-            run_batches(market, stream, 60)
+            run_batches(market, stream, 80)

@@ -83,20 +83,26 @@ def random_commands(seed: int, count: int, owners: str = "abc") -> Iterator[tupl
         yield owner, command
 
 
-def random_batches(seed: int, entries: int, remembered: int, owners: str = "abc") -> Iterator[Groups]:
+def random_batches(
+    driven: Driven, seed: int, entries: int, remembered: int, owners: str = "abc"
+) -> Iterator[Groups]:
     """Yield entries of the same small world: commands of several owners, many together.
 
     About half of the commands carry an id. Of these every second one was said before, in this batch or an
     earlier one, mostly among its owner's last ``remembered`` ids and as many before them: on both sides of
     the place where ids are forgotten. Now and then such an id comes with other content.
+
+    Whoever iterates applies each entry to ``driven``, whose book is looked at for orders to cancel and amend.
     """
     chance = random.Random(seed)
     said: dict[str, list[Command]] = {owner: [] for owner in owners}  # what carried an id
-    placed = 0
     for _ in range(entries):
-        groups: Groups = []
+        machine = driven.machine
+        resting = machine.full_book()
+        groups: Groups = [(owners[0], [Resume()])] if machine.halted and chance.random() < 0.5 else []
         for _ in range(chance.choice((1, 1, 2, 3))):
             owner = chance.choice(owners)
+            own = [view for view in resting if view.owner == owner] or resting
             # Few are so many that they are remembered in pieces.
             count = chance.randint(1, 12) if chance.random() < 0.98 else chance.randint(200, 600)
             group: list[Command] = []
@@ -105,16 +111,17 @@ def random_batches(seed: int, entries: int, remembered: int, owners: str = "abc"
                 reach = 2 * remembered + 2 if chance.random() < 0.9 else len(before)
                 last = before[-chance.randint(1, min(len(before), reach))] if before else None
                 if last is not None and chance.random() < 0.25:
-                    command = last if chance.random() < 0.9 else CancelAll(Side.BUY, id_of(last))
-                else:
-                    name = f"{owner}{len(before)}" if chance.random() < 0.35 else ""
-                    order = max(0, placed - chance.randint(0, 12))
-                    known = id_of(last) if last is not None else "nothing"
-                    command = _command(chance, chance.randint(0, 97), order, name, known)
-                    if id_of(command):
-                        before.append(command)
-                placed += type(command) is Place
-                group.append(command)
+                    group.append(last if chance.random() < 0.9 else CancelAll(Side.BUY, id_of(last)))
+                    continue
+                order, filled = max(0, machine.last_order + len(group) - chance.randint(0, 12)), 0
+                if own and chance.random() < 0.7:
+                    view = chance.choice(own)
+                    order, filled = view.order, view.filled
+                name = f"{owner}{len(before)}" if chance.random() < 0.35 else ""
+                known = id_of(last) if last is not None else "nothing"
+                group.append(command := _command(chance, chance.randint(0, 97), order, name, known, filled))
+                if id_of(command):
+                    before.append(command)
             groups.append((owner, group))
         yield groups
 
@@ -124,9 +131,10 @@ def id_of(command: Command) -> str:
     return ids_of(command)[0]
 
 
-def _command(chance: random.Random, dice: int, order: int, name: str, known: str) -> Command:
+def _command(chance: random.Random, dice: int, order: int, name: str, known: str, filled: int = 0) -> Command:
     """Return any command. ``name`` is its own id, ``known`` perhaps that of an order."""
     whole, pick = chance.randint, chance.choice
+    total = filled + whole(-1, 6) if filled else whole(1, 12)
     if dice < 62:
         return Place(
             pick(list(Side)),
@@ -140,11 +148,11 @@ def _command(chance: random.Random, dice: int, order: int, name: str, known: str
     if dice < 76:
         return Cancel(order, command_id=name)
     if dice < 92:
-        return Amend(order, whole(1, 12), pick((0, 99, 100, 101)), command_id=name)
+        return Amend(order, total, pick((0, 99, 100, 101)), command_id=name)
     if dice < 94:
         return Cancel(0, known, name if order % 2 else "")
     if dice < 96:
-        return Amend(0, whole(1, 12), 0, known, name if order % 2 else "")
+        return Amend(0, total, 0, known, name if order % 2 else "")
     if dice < 97:
         return CancelAll(pick((None, *Side)), name)
     return Halt(name) if whole(0, 3) == 0 else Resume(name)
