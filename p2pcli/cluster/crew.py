@@ -17,7 +17,7 @@ from p2pcli.clock import monotonic
 from p2pcli.cluster import pulse
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.logs import last_words, log_folder
-from p2pcli.cluster.news import Failed, Serving, exit_text
+from p2pcli.cluster.news import Failed, Serving, Waiting, exit_text
 from p2pcli.cluster.plan import ClusterPlan, with_node_count, with_node_port
 from p2pcli.cluster.ports import is_free
 from p2pcli.cluster.process import ChildProcess
@@ -55,7 +55,7 @@ class Child:
             self.addresses if is_running else {},
             max(0, self.life.spawns - 1),
             self.life.serving_since if is_running else 0.0,
-            self.life.last_error,
+            self.life.waits_for or self.life.last_error,
         )
 
 
@@ -209,6 +209,11 @@ class Crew:
             match news:
                 case Serving(addresses) if child.life.state is State.STARTING:
                     self._welcome(child, addresses)
+                case Waiting(message):
+                    if not child.life.waits_for:
+                        logger.warning("%s cannot serve yet: %s", child.name, message)
+                    child.life.on_waiting(monotonic(), message)
+                    child.failure = Failure(child.name, message)  # ends a first start; later it waits
                 case Failed(message):
                     child.said = message
 

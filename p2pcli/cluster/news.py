@@ -1,4 +1,4 @@
-"""What a child tells its supervisor: that it serves, or why it ends. Values and bytes only.
+"""What a child tells its supervisor: that it serves, why not yet, or why it ends. Values and bytes only.
 
 One datagram is one message, as in requests.py. A child that ends without a word was killed or fell
 over in a way Python could not see; then the exit code is all there is.
@@ -19,21 +19,27 @@ class Serving(msgspec.Struct, frozen=True, tag="serving"):
     addresses: dict[str, str]
 
 
+class Waiting(msgspec.Struct, frozen=True, tag="waiting"):
+    """The child goes on trying to start, and cannot for this reason yet."""
+
+    message: str
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The child ends because of this."""
 
     message: str
 
 
-News = Serving | Failed
+News = Serving | Waiting | Failed
 
 _news = msgspec.json.Decoder(News)
 
 
 def encode(news: News) -> bytes:
     """Return news as one datagram of at most ``MAX_NEWS`` bytes."""
-    if isinstance(news, Failed):
-        news = Failed(news.message[:MAX_ERROR_TEXT])
+    if not isinstance(news, Serving):
+        news = msgspec.structs.replace(news, message=news.message[:MAX_ERROR_TEXT])
     data = msgspec.json.encode(news)
     assert len(data) <= MAX_NEWS, "addresses are short"
     return data

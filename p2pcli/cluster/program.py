@@ -54,14 +54,16 @@ def run_program(
     ):
         try:
             plan_of_it: Any
+            more: tuple[Any, ...] = ()
             match cluster.kinds[name]:
                 case report.NODE:
                     plan_of_it, module = briefing.node_plan(cluster, folder, name), cluster.node_program
+                    more = (lambda why: _tell(line, news.Waiting(why)),)
                 case report.BOT:
                     plan_of_it, module = briefing.bot_plan(cluster, folder, name), cluster.bot_program
                 case _:
                     plan_of_it, module = briefing.member_plan(cluster, folder, name), cluster.member_program
-            importlib.import_module(module).run(plan_of_it, ready, stop)
+            importlib.import_module(module).run(plan_of_it, ready, stop, *more)
         except Exception as error:  # the outermost loop of this process: record the failure, and end
             message = str(error) if isinstance(error, P2pxError) else f"{type(error).__name__}: {error}"
             logger.critical("%s ends: %s", name, message, exc_info=not isinstance(error, P2pxError))

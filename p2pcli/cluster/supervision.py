@@ -48,6 +48,7 @@ class Supervision:
         self.failures = 0  # in a row
         self.serving_since = 0.0  # meaningful while RUNNING
         self.last_error = ""
+        self.waits_for = ""  # why it cannot serve yet, while it is starting
         self._deadline: float | None = None  # of BACKOFF, STARTING or STOPPING
         self._order: Action | None = None  # to be carried out now
         self._start_again = False  # once STOPPING is over
@@ -94,8 +95,15 @@ class Supervision:
         if self.state is State.STARTING:
             self.state = State.RUNNING
             self.serving_since = now
+            self.waits_for = ""
             self._deadline = None
             self._misses = 0
+
+    def on_waiting(self, now: float, why: str) -> None:
+        """Take note that the child tries to start and cannot yet: it has all its time again."""
+        if self.state is State.STARTING:
+            self.waits_for = f"waits: {why}"[:MAX_ERROR_TEXT]
+            self._deadline = now + self._policy.ready_within
 
     def on_answer(self) -> None:
         """Take note that a health check was answered."""
@@ -117,6 +125,7 @@ class Supervision:
         """Take note that the process is gone, or could not be spawned; ``error`` says how."""
         self._order = None
         self._deadline = None
+        self.waits_for = ""
         match self.state:
             case State.STOPPING:
                 self.state = State.STOPPED

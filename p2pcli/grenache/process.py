@@ -33,7 +33,12 @@ class GatewayPlan(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"  # where callers are let in: they prove nothing
 
 
-def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
+def run(
+    plan: GatewayPlan,
+    ready: Callable[[dict[str, str]], None],
+    stop: threading.Event,
+    waits: Callable[[str], None] = lambda why: None,
+) -> None:
     """Run the node; once it serves, serve Grenache calls as well. As ``node.process.run``."""
     host = plan.node.host
     around: list[tuple[threading.Thread, Callable[[], None]]] = []
@@ -78,7 +83,7 @@ def run(plan: GatewayPlan, ready: Callable[[dict[str, str]], None], stop: thread
         ready({**addresses, "grenache": f"{plan.host}:{gateway.port}"})
 
     try:
-        node.run(plan.node, serving, stop)
+        node.run(plan.node, serving, stop, waits)
     finally:
         for _, end in around:
             end()

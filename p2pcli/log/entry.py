@@ -51,6 +51,12 @@ class Unavailable(P2pxError):
     code = "log_unavailable"
 
 
+class OutOfReach(Unavailable):
+    """Nobody answers where the log is kept. What was asked may have been done, or still be."""
+
+    code = "log_out_of_reach"
+
+
 class LogFull(Unavailable):
     """The disk is full; nothing was appended. Reading goes on, and appending when there is space again."""
 

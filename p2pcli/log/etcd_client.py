@@ -26,7 +26,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import LogFull, Unavailable
+from p2pcli.log.entry import LogFull, OutOfReach, Unavailable
 from p2pcli.log.etcd_access import read_access
 from p2pcli.log.etcd_place import EtcdPlace
 
@@ -51,7 +51,7 @@ _OPTIONS: Final = [
 ]
 
 
-class NoAnswer(Unavailable):
+class NoAnswer(OutOfReach):
     """No member answered in time. What was asked may have been done, or still be."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from p2pcli import __version__
 from p2pcli.clock import monotonic
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import Entry
+from p2pcli.log.entry import Entry, OutOfReach
 from p2pcli.market.views import NodeStatus
 from p2pcli.node.distribution import Distribution
 from p2pcli.node.fetching import peer_snapshots
@@ -27,6 +27,7 @@ from p2pcli.rpc.exposure import check_protected, hosts_of
 from p2pcli.rpc.tcp import Listener
 
 JOIN_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0  # between two attempts to reach the log
 LINGER_S = 0.1  # after the last answer, so that who sent an order meanwhile hears that it was not taken
 SWITCH_S = 0.0005  # how long a busy thread may keep the interpreter from one that has an order; default 5 ms
 
@@ -59,14 +60,40 @@ class Threads:
         return thread
 
 
-def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
+def run(
+    plan: NodePlan,
+    ready: Callable[[dict[str, str]], None],
+    stop: threading.Event,
+    waits: Callable[[str], None] = lambda why: None,
+) -> None:
     """Serve until ``stop`` is set; call ``ready`` with the address once orders are taken.
 
+    While nobody answers where the log is kept it tries again, and calls ``waits`` with the reason each time.
     Raises the failure that ended the node: damage in the log, a failed sync, another process under its
     name. Whoever started it decides about a restart.
     """
     sys.setswitchinterval(SWITCH_S)
-    threads = Threads(stop)
+    pause_s = FIRST_PAUSE_S
+    while True:
+        threads = Threads(stop)
+        try:
+            _run(plan, threads, ready, stop)
+        except OutOfReach as error:
+            logger.warning("waiting for the log: %s", error.message)
+            waits(error.message)
+        else:
+            break
+        if stop.wait(pause_s):
+            break
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    if threads.failure is not None:
+        raise threads.failure
+
+
+def _run(
+    plan: NodePlan, threads: Threads, ready: Callable[[dict[str, str]], None], stop: threading.Event
+) -> None:
+    """Open, recover, serve. Raises ``OutOfReach`` before it serves, and any other failure."""
     keyring = keyring_of(plan)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
@@ -82,8 +109,6 @@ def run(plan: NodePlan, ready: Callable[[dict[str, str]], None], stop: threading
         listener.close()
         for market in markets:
             market.stop()
-    if threads.failure is not None:
-        raise threads.failure
 
 
 def _serve(

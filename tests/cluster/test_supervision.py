@@ -231,3 +231,15 @@ def test_an_endless_error_is_cut() -> None:
     life = starting(0)
     life.on_exit(0, "x" * 10_000)
     assert len(life.last_error) == 300
+
+
+def test_a_child_that_waits_has_all_its_time_again_and_says_why_until_it_serves() -> None:
+    child = starting()
+    child.on_waiting(POLICY.ready_within - 1, "nobody answers")
+    assert child.waits_for == "waits: nobody answers"
+    assert child.act(POLICY.ready_within + 1) is None
+    assert child.wake_at() == 2 * POLICY.ready_within - 1
+    child.on_ready(POLICY.ready_within + 2)
+    assert (child.state, child.waits_for) == (State.RUNNING, "")
+    child.on_waiting(POLICY.ready_within + 3, "late news")
+    assert child.waits_for == ""

@@ -14,6 +14,7 @@ from p2pcli.cluster.control import ChildFailed, Control, StillChanging
 from p2pcli.cluster.plan import NodeSlot
 from p2pcli.cluster.report import ClusterState, NoSuchChild, State
 from p2pcli.cluster.requests import BadCount, NothingToKill
+from p2pcli.cluster.up import StartFailed
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,29 @@ def test_a_child_that_keeps_falling_over_is_tried_again_with_its_last_words_show
     assert report.state is ClusterState.DEGRADED
     assert report.child("client1").last_error == "ValueError: the trial was to fail"
     assert report.child("registry1").state is State.RUNNING
+
+
+def test_a_child_that_waits_says_why_and_is_not_started_again(trial, eventually, tmp_path) -> None:
+    trial.up()
+    gate = tmp_path / "gate"
+    trial.behave("client1", f"wait until there is {gate}")
+    first = trial.report().child("client1").pid
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: trial.report().child("client1").last_error == "waits: nobody answers")
+    waiting = trial.report().child("client1")
+    assert (waiting.state, waiting.restarts) == (State.STARTING, 1)
+    assert trial.report().state is ClusterState.DEGRADED
+    gate.touch()
+    eventually(lambda: trial.report().child("client1").state is State.RUNNING)
+    assert trial.report().child("client1").pid == waiting.pid
+    assert trial.report().child("client1").last_error == "was ended by SIGKILL"
+
+
+def test_a_first_start_does_not_wait(trial, tmp_path) -> None:
+    trial.behave("client1", f"wait until there is {tmp_path}/nothing")
+    with pytest.raises(StartFailed, match="client1 could not be started: nobody answers"):
+        trial.up()
+    assert not trial.is_running()
 
 
 def test_no_process_outlives_a_killed_supervisor_and_up_works_again(trial, eventually, is_alive) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 BEHAVIOUR = "behaviour"
 
 
-def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
+def run(
+    plan: Any,
+    ready: Callable[[dict[str, str]], None],
+    stop: threading.Event,
+    waits: Callable[[str], None] = print,
+) -> None:
     plan = getattr(plan, "node", plan)  # a node's plan comes inside that of its gateway
     folder = Path(plan.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -26,6 +31,12 @@ def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Even
             os._exit(7)
         case str(words) if words.startswith("serve once there is "):
             while not Path(words.removeprefix("serve once there is ")).exists():
+                time.sleep(0.01)
+            ready({})
+            stop.wait()
+        case str(words) if words.startswith("wait until there is "):
+            while not Path(words.removeprefix("wait until there is ")).exists():
+                waits("nobody answers")
                 time.sleep(0.01)
             ready({})
             stop.wait()

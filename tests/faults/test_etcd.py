@@ -13,10 +13,12 @@ from separate_hosts import NotPermitted, SeparateHosts
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.chaos.run import Run
+from p2pcli.cluster.control import Control
 from p2pcli.cluster.down import down
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.logs import last_lines
 from p2pcli.cluster.plan import ClusterPlan, NodeSlot
+from p2pcli.cluster.report import ChildReport, State
 from p2pcli.cluster.up import bring_up
 from p2pcli.errors import NotRunning, P2pxError
 from p2pcli.log.entry import LogFull
@@ -152,13 +154,16 @@ def test_all_members_killed_under_load_lose_nothing(
     assert pids(cluster) == before, why(cluster)
 
 
-def test_without_a_quorum_orders_are_unknown_or_busy_and_reads_go_on(
+def test_without_a_quorum_orders_are_unknown_or_busy_and_reads_go_on_and_a_new_node_waits(
     etcd: EtcdMembers, cluster: ClusterFolder
 ) -> None:
     before = pids(cluster)
     with dial(cluster, "client1") as client:
         etcd.kill(0)
         etcd.pause(1)
+        with Control(cluster) as control:
+            restarts = control.report().child("client3").restarts
+            control.kill_node("client3")
         sequence = client.book(MARKET, 1).sequence
         began = monotonic()
         with pytest.raises(Unknown):
@@ -167,12 +172,22 @@ def test_without_a_quorum_orders_are_unknown_or_busy_and_reads_go_on(
             client.submit(MARKET, [order()])
         assert monotonic() - began < 9, "the first waits as long as log.append_timeout, the second not at all"
         assert client.book(MARKET, 1).sequence >= sequence
-        etcd.resume(1)
+        with Control(cluster) as control:
+
+            def third() -> ChildReport:
+                return control.report().child("client3")
+
+            eventually(lambda: third().last_error.startswith("waits: log etcd:"), 20.0)
+            assert third().state is State.STARTING
+            etcd.resume(1)
+            eventually(lambda: third().state is State.RUNNING, 20.0)
+            assert third().restarts == restarts + 1
+            assert not third().last_error.startswith("waits")
         accepted_again(cluster, "quorum back")
         etcd.start(0)
         again = client.submit(MARKET, [msgspec.structs.replace(order(), client_order_id="later")])
         assert type(again.outcomes[0]).__name__ == "Repeated"
-    assert pids(cluster) == before, why(cluster)
+    assert pids(cluster)[:2] == before[:2], why(cluster)
 
 
 def test_a_minority_that_is_cut_off_costs_nothing(

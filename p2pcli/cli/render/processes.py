@@ -87,6 +87,7 @@ def processes_document(report: ClusterReport, now: float) -> list[dict[str, Any]
 def status_tables(status: ClusterStatus) -> list[Table]:
     """Return the nodes, their markets where there are several, and the registry members."""
     has_one = max((len(node.sequence) for node in status.nodes), default=0) <= 1
+    troubled = any(_trouble(node) for node in status.nodes)
     sequences = (Column("SEQUENCE", right=True), Column("DIGEST")) if has_one else ()
     nodes = Table(
         columns=(
@@ -97,6 +98,7 @@ def status_tables(status: ClusterStatus) -> list[Table]:
             Column("OPEN", right=True),
             Column("TRADES", right=True),
             Column("RESTARTS", right=True),
+            *((Column("LAST ERROR", wraps=True),) if troubled else ()),
         ),
         rows=[
             (
@@ -107,6 +109,7 @@ def status_tables(status: ClusterStatus) -> list[Table]:
                 str(node.open_orders),
                 str(node.trades),
                 str(node.restarts),
+                *((Cell(_trouble(node), "bad"),) if troubled else ()),
             )
             for node in status.nodes
         ],
@@ -136,6 +139,11 @@ def status_tables(status: ClusterStatus) -> list[Table]:
     if status.moving:
         tables.insert(1, _moving_table(status))
     return [*tables, _bots_table(status)] if status.bots else tables
+
+
+def _trouble(node: StatusOfNode) -> str:
+    """Return why a node does not serve, as far as that is known; "" for one that does."""
+    return "" if node.rpc else node.last_error
 
 
 def _moving_table(status: ClusterStatus) -> Table:
