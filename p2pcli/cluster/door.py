@@ -9,7 +9,7 @@ import os
 import selectors
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from p2pcli.cluster.folder import unusable
@@ -57,6 +57,7 @@ class Door:
             with short_address(folder) as address:
                 self._listener.bind(address)
             self._path.chmod(0o600)
+            self._bound = self._path.lstat()
             self._listener.listen(MAX_CALLERS)
         except OSError as error:
             self._listener.close()
@@ -71,12 +72,19 @@ class Door:
                 self._send(caller, data)
 
     def close(self) -> None:
-        """Hang up on everybody and stop listening."""
+        """Hang up on everybody and stop listening.
+
+        The socket is removed, unless another supervisor's is in its place: of a folder that was deleted under a
+        running cluster and made again.
+        """
         for caller in list(self._callers):
             self._hang_up(caller)
         self._selector.unregister(self._listener)
+        with suppress(FileNotFoundError):
+            # Before it is closed: while it is open, no other file gets its inode.
+            if os.path.samestat(self._path.lstat(), self._bound):
+                self._path.unlink()
         self._listener.close()
-        self._path.unlink(missing_ok=True)
 
     def _admit(self) -> None:
         try:

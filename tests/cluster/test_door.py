@@ -158,3 +158,14 @@ def test_a_caller_that_leaves_before_its_answer_harms_nobody(room: Room) -> None
     room.turn()
     room.door.show(report(1))
     assert room.ask(room.call(), encode(Report())) == report(0)
+
+
+def test_a_door_leaves_the_socket_of_the_one_that_took_its_place(room: Room, tmp_path: Path) -> None:
+    room.door.close()
+    assert not (room.folder / CONTROL).exists()
+    old, new = Door(tmp_path, room.selector, room.answer), Door(tmp_path, room.selector, room.answer)
+    old.close()
+    assert (tmp_path / CONTROL).exists()
+    new.close()
+    assert not (tmp_path / CONTROL).exists()
+    room.door = Door(room.folder, room.selector, room.answer)  # the fixture closes it
