@@ -82,7 +82,8 @@ def show(
     screen = invocation.screen
     with Watch(invocation, node) as source:
         instrument = market_named(source.client.instruments, market or invocation.config.client.market)
-        owner = source.client.node if node or invocation.config.client.node else ""
+        is_named = node or invocation.config.client.node
+        owner = invocation.credentials.owner or (source.client.node if is_named else "")
         view = source.client.book(instrument.symbol, depth, at_least)
         views = _changes(source, instrument, depth, view) if watch else iter([view])
         if not screen.is_text:

@@ -45,6 +45,11 @@ cluster = Group(
         ),
         "logs": ("p2pcli.cli.logs", "logs", "Show what the processes wrote about themselves."),
     },
+    order=(
+        *("up", "down", "status", "ps", "ls", "logs"),
+        *("restart", "stop", "start", "kill", "scale"),
+        *("init", "rotate", "token"),
+    ),
 )
 
 

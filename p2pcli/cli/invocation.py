@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from p2pcli.rpc.credentials import Credentials
 
 
+TYPED = {  # what settings are called on the command line
+    "key": "option --key",
+    "cluster.name": "option --name",
+    "client.output": "option -o/--output",
+    "client.color": "option --color",
+    "cluster.nodes": "option -n/--nodes",
+    "cluster.bots": "option --bots",
+    "cluster.host": "option --host",
+    "markets": "option --market",
+    "log.url": "option --log",
+    "registry.grapes": "option --grape",
+}
+
+
 class NothingToProve(BadInput):
     """Neither the cluster's secret nor an owner's key is at hand."""
 
@@ -37,8 +51,11 @@ class Invocation:
         """The settings, for commands whose own options are none."""
         return self.config_with({})
 
-    def config_with(self, flags: Mapping[str, object]) -> "Config":
-        """Return the settings with a command's own options above them. Raises ``BadInput`` kinds."""
+    def config_with(self, flags: Mapping[str, object], typed: Mapping[str, str] = TYPED) -> "Config":
+        """Return the settings with a command's own options above them. Raises ``BadInput`` kinds.
+
+        ``typed`` says how messages call what was typed.
+        """
         from p2pcli.config import load
 
         return load(
@@ -52,6 +69,7 @@ class Invocation:
                 "client.color": self.color,
                 **flags,
             },
+            typed,
         )
 
     @cached_property

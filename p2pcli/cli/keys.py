@@ -1,6 +1,5 @@
 """``p2px keys``: who may trade as whom."""
 
-import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from p2pcli.cli.render.quantities import moment
 from p2pcli.cli.render.table import Cell, Column, Table
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
+from p2pcli.cli.words import check_owner
 from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.commands import GrantKey, RevokeKey
 from p2pcli.market.refusals import CommandRefused
@@ -24,7 +24,6 @@ from p2pcli.node.roaming import new_id
 from p2pcli.rpc.credentials import owner_key, secret_id
 
 ID_BYTES = 8
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 keys = Group("keys", help="Who may trade as whom: create, list, grant and revoke owners' keys.")
 
@@ -58,11 +57,7 @@ def create(invocation: Invocation, owner: str, out: str | None, node: str | None
     Whoever has the file trades as that owner, and only so: p2px --key FILE order buy ... It takes effect
     in every market of the cluster, at every node.
     """
-    if not _OWNER.fullmatch(owner):
-        raise BadInput(
-            f"owner {harmless(owner[:70])!r} is not 1 to 64 letters, digits, dots, - and _",
-            hint="p2px keys create ann",
-        )
+    check_owner(owner)
     path = Path(out or f"{owner}.key")
     if path.exists():
         raise key_file_exists(path)
@@ -165,7 +160,7 @@ def revoke(invocation: Invocation, key_id: str, node: str | None) -> None:
     """Take a key back, for good.
 
     From then on no node carries out a command that it proved; its connections are cut. Orders that rest
-    stay: cancel them with --node OWNER or by id.
+    stay: cancel them by id, or with --all --owner OWNER.
     """
     _operator(invocation)
     found = _known(invocation, node).get(key_id)

@@ -25,6 +25,7 @@ log = Group(
         ),
         "move": ("p2pcli.cli.log_move", "move", "Move the log to another place, under load."),
     },
+    order=("show", "check", "export", "import", "move"),
 )
 
 
@@ -35,7 +36,15 @@ class LogDamaged(P2pxError):
 
 
 @log.command("show", examples=("p2px log show", "p2px log show -n 100 -o jsonl"))
-@click.option("-n", "count", type=click.IntRange(1, 100_000), default=20, show_default=True, help="The last.")
+@click.option(
+    "-n",
+    "--limit",
+    "count",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
 @market_option
 @click.pass_obj
 def show(invocation: Invocation, count: int, market: str | None) -> None:

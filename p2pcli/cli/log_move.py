@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from p2pcli.cli.invocation import Invocation
+from p2pcli.cli.invocation import TYPED, Invocation
 from p2pcli.cli.options import as_seconds
 from p2pcli.cli.verbs import Verb
 from p2pcli.cluster.folder import not_running
@@ -55,7 +55,7 @@ def move(invocation: Invocation, url: str, gives_up: bool, timeout: float) -> No
     at its door is set like for cluster up (log.ca, log.user ...). Settings that name the old place
     (log.url) are to be changed as well, on every machine.
     """
-    config = invocation.config_with({"log.url": url})
+    config = invocation.config_with({"log.url": url}, {**TYPED, "log.url": "URL"})
     folder, screen = invocation.folder_of(config), invocation.screen
     plan = folder.plan()
     if plan is None:

@@ -17,6 +17,7 @@ node = Group(
         "join": ("p2pcli.cli.node_join", "join", "Run one more node of a cluster, in the foreground."),
         "leave": ("p2pcli.cli.node_leave", "leave", "Have a node answer what it took, and go."),
     },
+    order=("info", "join", "leave", "reset-breaker"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from p2pcli.cli.words import check_owner
 from p2pcli.errors import BadInput, P2pxError
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ def named(_: click.Context, option: click.Parameter, text: str | None) -> str | 
     return text
 
 
+def _owner_named(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    return None if text is None else check_owner(text)
+
+
 complete_nodes = _completer(_node_names)
 complete_processes = _completer(_process_names)
 complete_markets = _completer(_market_names)
@@ -113,3 +118,8 @@ def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help="The market, where there are several.",
         shell_complete=complete_markets,
     )(command)
+
+
+def owner_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--owner``, which takes the cluster's secret unless it is the key's own."""
+    return click.option("--owner", metavar="NAME", callback=_owner_named, help=text)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import market_option, node_option
+from p2pcli.cli.options import market_option, node_option, owner_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render import orders as render
 from p2pcli.cli.trader import Trader
@@ -36,6 +36,7 @@ order = Group(
         "cancel": ("p2pcli.cli.order_cancel", "cancel", "Cancel orders by id, or all of one owner."),
         "import": ("p2pcli.cli.order_import", "import_", "Carry out a file of orders, cancels and amends."),
     },
+    order=("buy", "sell", "cancel", "amend", "show", "ls", "import"),
 )
 
 
@@ -46,6 +47,7 @@ def _placing(command: Callable[..., None]) -> Callable[..., None]:
             click.argument("text", metavar="QTY@PRICE"),
             node_option,
             market_option,
+            owner_option("In whose name: the node's unless you say, or the key's."),
             click.option(
                 "--tif",
                 type=click.Choice(list(TIFS), case_sensitive=False),
@@ -103,6 +105,7 @@ def _place(
     text: str,
     node: str | None,
     market: str | None,
+    owner: str | None,
     tif: str | None,
     post_only: bool,
     stp: str | None,
@@ -111,7 +114,7 @@ def _place(
     check_grammar(text)
     time_in_force(tif, 0 if order_parts(text)[1] == MARKET_PRICE else 1, post_only)
     client_order_id = new_id() if client_id is None else check_client_id(client_id)
-    with Trader(invocation, node) as trader:
+    with Trader(invocation, node, owner or "") as trader:
         instrument = market_named(trader.client.instruments, market or invocation.config.client.market)
         command = place(
             instrument,
@@ -195,10 +198,17 @@ def show(invocation: Invocation, order_id: str, node: str | None) -> None:
 
 
 @order.command(
-    "ls", examples=("p2px order ls", "p2px order ls --node client1 --all", "p2px order ls -o jsonl")
+    "ls",
+    examples=(
+        "p2px order ls",
+        "p2px order ls --node client1 --all",
+        "p2px order ls --owner ann",
+        "p2px order ls -o jsonl",
+    ),
 )
 @node_option
 @market_option
+@owner_option("Only this owner's.")
 @click.option("-a", "--all", "closed", is_flag=True, help="Closed orders too.")
 @click.option(
     "-n",
@@ -209,9 +219,11 @@ def show(invocation: Invocation, order_id: str, node: str | None) -> None:
     help="At most so many a market.",
 )
 @click.pass_obj
-def ls(invocation: Invocation, node: str | None, market: str | None, closed: bool, limit: int) -> None:
+def ls(
+    invocation: Invocation, node: str | None, market: str | None, owner: str | None, closed: bool, limit: int
+) -> None:
     """List open orders: everybody's, with --node those of one node, with a key its owner's."""
-    owner = invocation.credentials.owner or node
+    owner = owner or invocation.credentials.owner or node
     with reach(invocation, node) as client:
         wanted = [market_named(client.instruments, market)] if market else list(client.instruments.values())
         rows = [

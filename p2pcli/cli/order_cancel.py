@@ -7,7 +7,7 @@ import msgspec
 
 from p2pcli.cli.failure import failure_document
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import complete_open_orders, market_option, node_option
+from p2pcli.cli.options import complete_open_orders, market_option, node_option, owner_option
 from p2pcli.cli.reach import reach
 from p2pcli.cli.render.orders import cancelled_line
 from p2pcli.cli.trader import Trader
@@ -31,13 +31,15 @@ from p2pcli.node.roaming import new_id
         "p2px order cancel 1042",
         "p2px order cancel 1042 1043 1044",
         "p2px order cancel --all --node client1 --side buy",
+        "p2px order cancel --all --owner ann --market BTC/USD",
     ),
 )
 @click.argument("order_ids", metavar="ID...", nargs=-1, shell_complete=complete_open_orders)
-@click.option("-a", "--all", "everything", is_flag=True, help="Every open order of the node.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Every open order of the owner.")
 @click.option("--side", type=click.Choice(["buy", "sell"]), help="With --all: only this side.")
 @node_option
 @market_option
+@owner_option("With --all: whose; the node's unless you say, or the key's.")
 @click.pass_obj
 def cancel(
     invocation: Invocation,
@@ -46,6 +48,7 @@ def cancel(
     side: str | None,
     node: str | None,
     market: str | None,
+    owner: str | None,
 ) -> int:
     """Cancel open orders.
 
@@ -59,10 +62,12 @@ def cancel(
         )
     if side and not everything:
         raise BadInput("--side goes with --all", hint="p2px order cancel --all --side buy")
+    if owner and not everything:
+        raise BadInput("--owner goes with --all", hint="an order by its id is cancelled for its owner")
     for name in order_ids:
         parse_order_name(name)
     found = (
-        _cancel_all(invocation, side, node, market)
+        _cancel_all(invocation, side, node, market, owner or "")
         if everything
         else _cancel_some(invocation, order_ids, node)
     )
@@ -105,10 +110,10 @@ def _cancel_one(invocation: Invocation, client: ExchangeClient, name: str, node:
 
 
 def _cancel_all(
-    invocation: Invocation, side: str | None, node: str | None, market: str | None
+    invocation: Invocation, side: str | None, node: str | None, market: str | None, owner: str
 ) -> Iterator[Gone | P2pxError]:
     gone = 0
-    with Trader(invocation, node) as trader:
+    with Trader(invocation, node, owner) as trader:
         instruments = trader.client.instruments
         wanted = [market_named(instruments, market)] if market else list(instruments.values())
         for instrument in wanted:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import market_option, node_option
+from p2pcli.cli.options import market_option, node_option, owner_option
 from p2pcli.cli.order_frames import Frames, Show
 from p2pcli.cli.order_lines import Reader
 from p2pcli.cli.order_source import lines, opened, size
@@ -42,6 +42,7 @@ class Incomplete(P2pxError):
 @click.argument("source", metavar="FILE|-")
 @node_option
 @market_option
+@owner_option("In whose name: the node's unless you say, or the key's.")
 @click.option(
     "--on-error",
     type=click.Choice(["skip", "stop"]),
@@ -52,7 +53,13 @@ class Incomplete(P2pxError):
 @click.option("-q", "--quiet", is_flag=True, help="Only the summary and what went wrong.")
 @click.pass_obj
 def import_(
-    invocation: Invocation, source: str, node: str | None, market: str | None, on_error: str, quiet: bool
+    invocation: Invocation,
+    source: str,
+    node: str | None,
+    market: str | None,
+    owner: str | None,
+    on_error: str,
+    quiet: bool,
 ) -> int:
     """Carry out a file of orders: CSV with a header, or JSON lines.
 
@@ -73,7 +80,7 @@ def import_(
     tally = Tally(monotonic())
     with _summed_up(screen, tally), ExitStack() as stack:
         stream = stack.enter_context(opened(source))
-        trader = stack.enter_context(Trader(invocation, node))
+        trader = stack.enter_context(Trader(invocation, node, owner or ""))
         progress = stack.enter_context(screen.progress(size(stream)))
         show = _shown_as_text(screen) if screen.is_text else _shown_as_json(stack, screen)
         instruments = trader.client.instruments

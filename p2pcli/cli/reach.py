@@ -155,7 +155,7 @@ def registry_addresses(invocation: "Invocation", report: "ClusterReport | None")
     found = [child.addresses["http"] for child in members if "http" in child.addresses]
     folder = invocation.folder
     if (plan := None if found else folder.plan()) is not None:
-        return list(plan.registry)
+        return list(plan.registry if report else plan.grapes)  # without a supervisor no member of its runs
     joined = None if found else folder.joined()
     return list(
         dict.fromkeys((*found, *(joined.registry if joined else ()), *invocation.config.registry.grapes))

@@ -183,7 +183,10 @@ def show(invocation: Invocation, at: Sequence[str]) -> None:
 @click.option("--folder", type=click.Path(file_okay=False), help="Where its identity is kept over restarts.")
 @click.pass_obj
 def run(invocation: Invocation, dp: int, aph: int, bn: str, bind: str, folder: str | None) -> None:
-    """Run one registry member in the foreground until Ctrl-C, as grape does, with grape's option names."""
+    """Run one registry member in the foreground until Ctrl-C.
+
+    The option names are those of grape, which it stands in for.
+    """
     from p2pcli.cli.foreground import serve
     from p2pcli.registry.process import MemberPlan
     from p2pcli.registry.process import run as member

@@ -35,7 +35,13 @@ trades = Group("trades", help="Show, follow and export trades.")
     ),
 )
 @click.option(
-    "-n", "last", type=click.IntRange(0, MAX_ROWS), default=20, show_default=True, help="Begin with so many."
+    "-n",
+    "--limit",
+    "last",
+    type=click.IntRange(0, MAX_ROWS),
+    default=20,
+    show_default=True,
+    help="Begin with so many.",
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with each new trade, until Ctrl-C.")
 @node_option
@@ -89,19 +95,23 @@ def _next(instrument: Instrument, after: int, client: ExchangeClient) -> list[Tr
     examples=("p2px trades export --format csv > trades.csv", "p2px trades export --format jsonl"),
 )
 @click.option(
-    "--format", "shape", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="How."
+    "--format", "shape", type=click.Choice(["csv", "jsonl"]), help="How: csv unless -o says json or jsonl."
 )
 @node_option
 @market_option
 @click.pass_obj
-def export(invocation: Invocation, shape: str, node: str | None, market: str | None) -> None:
+def export(invocation: Invocation, shape: str | None, node: str | None, market: str | None) -> None:
     """Write every trade to stdout, oldest first."""
     with reach(invocation, node) as client:
         instrument = market_named(client.instruments, market or invocation.config.client.market)
         documents = (trade_document(instrument, view) for view in _every_trade(client, instrument))
+        screen = invocation.screen
         if shape == "jsonl":
             for document in documents:
-                invocation.screen.json_line(document)
+                screen.json_line(document)
+            return
+        if shape is None and not screen.is_text:
+            screen.objects(documents)
             return
         writer = csv.DictWriter(sys.stdout, EXPORT_FIELDS, lineterminator="\n")
         writer.writeheader()

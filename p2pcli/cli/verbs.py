@@ -13,6 +13,8 @@ Callback = TypeVar("Callback", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+_FROM_TO = re.compile(r"(\d+)<=x<=(\d+)")
+_AT_LEAST = re.compile(r"x>=(\d+)")
 _NEGATIVE = re.compile(r"-[0-9.@]")
 
 
@@ -63,17 +65,23 @@ class Verb(click.Command):
 class Group(click.Group):
     """A group of verbs. ``rooms`` are imported only when one of them is typed.
 
-    ``rooms`` gives for each name the module, what to take from it and the line that help shows.
+    ``rooms`` gives for each name the module, what to take from it and the line that help shows; ``order``
+    the names in the order of help, which is that of writing without it.
     """
 
     command_class = Verb
 
     def __init__(
-        self, *args: Any, rooms: Mapping[str, tuple[str, str, str]] | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        rooms: Mapping[str, tuple[str, str, str]] | None = None,
+        order: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("context_settings", CONTEXT)
         super().__init__(*args, **kwargs)
         self.rooms = rooms or {}
+        self.order = order
         self.params += _global_options(self.params)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -107,6 +115,10 @@ class Group(click.Group):
         self.format_commands(ctx, formatter)
         _write_options(self, ctx, formatter)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(f"{ctx.command_path} COMMAND --help shows its options, with examples.")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, line) for name, (_, _, line) in self.rooms.items()]
         rows += [
@@ -114,6 +126,8 @@ class Group(click.Group):
             for name, command in sorted(self.commands.items(), key=_in_order_of_writing)
             if not command.hidden
         ]
+        place = {name: number for number, name in enumerate(self.order)}
+        rows.sort(key=lambda row: place.get(row[0], len(place)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -159,12 +173,19 @@ def _global_options(taken: Sequence[click.Parameter]) -> list[click.Parameter]:
     return [option for option in options if not used.intersection(option.opts)]
 
 
+def _in_words(text: str) -> str:
+    """Return help with limits as people say them, where Click writes ``1<=x<=64``."""
+    return _AT_LEAST.sub(r"at least \1", _FROM_TO.sub(r"\1 to \2", text))
+
+
 def _write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     own: list[tuple[str, str]] = []
     everywhere: list[tuple[str, str]] = []
     for parameter in command.get_params(ctx):
-        record = parameter.get_help_record(ctx)
+        # Newer Clicks list arguments among the options as well; the usage line has them already.
+        record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
         if record is not None:
+            record = record[0].replace("INTEGER RANGE", "N"), _in_words(record[1])
             general = getattr(parameter, "callback", None) is _remember or "--help" in parameter.opts
             (everywhere if general else own).append(record)
     for title, rows in (("Options", own), ("Global options", everywhere)):

@@ -1,8 +1,9 @@
 """What people type about orders, turned into commands. Text in, values out."""
 
+import re
 from collections.abc import Iterable, Mapping
 
-from p2pcli.errors import BadInput, NotFound
+from p2pcli.errors import BadInput, NotFound, harmless
 from p2pcli.market.commands import MAX_ID_LENGTH, Place, SelfTrade, Side, TimeInForce
 from p2pcli.market.instrument import MARKET_PRICE, Instrument, order_parts, parse_order_name, units_of
 
@@ -13,6 +14,7 @@ SELF_TRADES = {
     "cancel-oldest": SelfTrade.CANCEL_OLDEST,
     "cancel-both": SelfTrade.CANCEL_BOTH,
 }
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NoSuchMarket(NotFound):
@@ -27,6 +29,12 @@ class BadOrder(BadInput):
     code = "bad_order"
 
 
+class BadOwner(BadInput):
+    """Text that is no owner's name."""
+
+    code = "bad_owner"
+
+
 def check_grammar(text: str) -> None:
     """Raise ``BadNumber`` when ``text`` is not QTY@PRICE in any market.
 
@@ -36,6 +44,16 @@ def check_grammar(text: str) -> None:
     units_of("quantity", quantity)
     if price != MARKET_PRICE:
         units_of("price", price)
+
+
+def check_owner(owner: str) -> str:
+    """Return the name of an owner, or raise ``BadOwner``."""
+    if not _OWNER.fullmatch(owner):
+        raise BadOwner(
+            f"owner {harmless(owner[:70])!r} is not 1 to 64 letters, digits, dots, - and _",
+            hint="choose a name like ann",
+        )
+    return owner
 
 
 def check_client_id(client_order_id: str) -> str:

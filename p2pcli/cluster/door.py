@@ -74,8 +74,8 @@ class Door:
     def close(self) -> None:
         """Hang up on everybody and stop listening.
 
-        The socket is removed, unless another supervisor's is in its place: of a folder that was deleted under a
-        running cluster and made again.
+        The socket is removed, unless another supervisor's is in its place, because the folder was deleted
+        under a running cluster and made again.
         """
         for caller in list(self._callers):
             self._hang_up(caller)

@@ -4,6 +4,7 @@ A complaint is one line: where (source and line, or the variable), which setting
 """
 
 import os.path
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,7 @@ class Layer(msgspec.Struct, frozen=True):
     folder: Path  # where relative paths start
     user_home: Path  # what ~ stands for
     variables: bool = False  # whether it names settings by their environment variables
+    typed: Mapping[str, str] = {}  # of a command line, by setting: ``option --name``
 
     def place(self, key: str, line: int = 0) -> str:
         """Return where a value stands: ``environment P2PX_LOG_URL``, ``/path/p2px.yaml line 12``."""
@@ -57,6 +59,10 @@ class Layer(msgspec.Struct, frozen=True):
     def origin(self, key: str) -> str:
         """Return the place of a setting that this layer gives."""
         return self.place(key, self.values[key].line)
+
+    def about(self, key: str, line: int = 0) -> str:
+        """Return how a message about a value begins: where it stands, and which it is."""
+        return self.typed.get(_variable_of(key)) or f"{self.place(key, line)}: {key}"
 
     def value(self, key: str, setting: Setting) -> Any:
         """Return the value this layer gives a setting. Raises ``BadSetting``."""
@@ -77,15 +83,16 @@ class Layer(msgspec.Struct, frozen=True):
 
     def refuse(self, key: str, tree: Tree, setting: Setting, what: str) -> NoReturn:
         """Raise ``BadSetting`` about the value at ``tree``."""
+        typed = self.typed.get(_variable_of(key))
         if not setting.default:
-            hint = f"or leave {key} empty"
+            hint = f"or leave {typed.split()[-1]} out" if typed else f"or leave {key} empty"
         elif self.variables:
             hint = f"for example {environment_name(_variable_of(key))}={setting.default}"
         elif self.source == FLAG:
             hint = f"for example {setting.default}"
         else:
             hint = f"for example {key}: {setting.default}"
-        raise BadSetting(f"{self.place(key, tree.line)}: {key}: {what}", hint=hint)
+        raise BadSetting(f"{self.about(key, tree.line)}: {what}", hint=hint)
 
     def _list(self, key: str, setting: Setting, kind: ListOf[Any], tree: Tree) -> tuple[Any, ...]:
         if isinstance(tree, Text) and not tree.text:

@@ -22,7 +22,7 @@ def instruments(layer: Layer, defaults: Mapping[str, Row]) -> tuple[tuple[Instru
     if not isinstance(tree, Sequence) or not tree.items:
         found = "an empty list" if isinstance(tree, Sequence) else described(tree)
         raise BadSetting(
-            f"{layer.origin(MARKETS)}: markets: expected a list of markets, found {found}", _HINT
+            f"{layer.about(MARKETS, tree.line)}: expected a list of markets, found {found}", _HINT
         )
     if len(tree.items) > MAX_MARKETS:
         layer.refuse(
@@ -35,7 +35,7 @@ def instruments(layer: Layer, defaults: Mapping[str, Row]) -> tuple[tuple[Instru
         instrument = entry.instrument()
         if instrument.symbol in built:
             raise BadSetting(
-                f"{layer.place(MARKETS, item.line)}: markets: {instrument.symbol} is there twice",
+                f"{layer.about(MARKETS, item.line)}: {instrument.symbol} is there twice",
                 hint="keep one of them",
             )
         built[instrument.symbol] = instrument

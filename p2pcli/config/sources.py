@@ -33,13 +33,15 @@ def load(
     environ: Mapping[str, str],
     config_file: Path | None = None,
     flags: Mapping[str, object] | None = None,
+    typed: Mapping[str, str] | None = None,
 ) -> Config:
     """Return the settings that hold in folder ``cwd``, each with its origin.
 
     Flag > ``P2PX_*`` environment > ``.env`` > ``p2px.yaml`` > the user's config.yaml > default.
     ``config_file`` (``--config``, else ``P2PX_CONFIG``) replaces the search for p2px.yaml upwards from
     ``cwd``. ``.env`` lies beside the p2px.yaml that was found, else in ``cwd``. ``flags`` are by key
-    (``cluster.nodes``); None and an empty list mean that a flag was not given.
+    (``cluster.nodes``); None and an empty list mean that a flag was not given. ``typed`` says how messages
+    call them (``option --nodes``).
 
     Raises ``BadConfigFile``, ``BadSetting`` or ``UnknownSetting``: one line naming the file, the line,
     the key, what was expected and what was found.
@@ -49,7 +51,7 @@ def load(
     named = config_file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
     project = None if named else _found_upwards(cwd)
     layers = [
-        Layer(FLAG, _from_flags(flags or {}), cwd, user_home),
+        Layer(FLAG, _from_flags(flags or {}), cwd, user_home, typed=typed or {}),
         Layer("environment", _from_environment(environ), cwd, user_home, variables=True),
         _env_file(project.parent if project else cwd, user_home),
         _yaml_file(cwd / named, user_home, wanted=True, pipe=True) if named else None,

@@ -8,16 +8,20 @@ of a join token may enrol and nothing else.
 from collections.abc import Iterable
 
 from p2pcli.errors import P2pxError, harmless
-from p2pcli.market.commands import Amend, Cancel, CancelAll, Place
+from p2pcli.market.commands import Amend, Cancel, CancelAll, GrantKey, Halt, Place, Resume, RevokeKey
 from p2pcli.market.views import KeyView, OrderView
 from p2pcli.node.requests import (
     Enrol,
     Forbidden,
     ReadBook,
     ReadDay,
+    ReadDigest,
+    ReadFullBook,
+    ReadKeys,
     ReadMarket,
     ReadOrder,
     ReadOrders,
+    ReadSnapshot,
     ReadStatus,
     ReadTrades,
     Request,
@@ -26,6 +30,16 @@ from p2pcli.node.requests import (
 from p2pcli.rpc.auth import ROLE_JOINER, ROLE_OWNER, Hello, KeyRefused
 
 _TRADING = (Place, Cancel, Amend, CancelAll)
+_RESERVED: dict[type, str] = {  # what people call it
+    Halt: "halting a market",
+    Resume: "resuming a market",
+    GrantKey: "granting a key",
+    RevokeKey: "revoking a key",
+    ReadDigest: "the digest of the whole state",
+    ReadFullBook: "who has which order in the book",
+    ReadSnapshot: "a snapshot",
+    ReadKeys: "the list of keys",
+}
 _SEEING = (ReadBook, ReadTrades, ReadDay, ReadMarket, ReadStatus, ReadOrder)
 
 
@@ -74,7 +88,8 @@ def check_seen(owner: str, answer: object) -> None:
 
 
 def _reserved(hello: Hello, asked: object) -> P2pxError:
+    what = _RESERVED.get(type(asked), type(asked).__name__)
     return Forbidden(
-        f"{type(asked).__name__} takes the cluster's secret; this is the key of {harmless(hello.owner)}",
+        f"{what} takes the cluster's secret; this is the key of {harmless(hello.owner)}",
         hint="run it without a key, on a machine of the cluster",
     )

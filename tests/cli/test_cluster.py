@@ -92,7 +92,11 @@ def test_a_killed_node_is_restarted_and_orders_go_on_meanwhile(own):
     assert own("verify").code == 0
 
 
-def test_without_a_cluster_every_command_says_how_to_start_one(nowhere):
+@pytest.mark.parametrize("was_here", [False, True], ids=["never was one", "was stopped"])
+def test_without_a_cluster_every_command_says_how_to_start_one(nowhere, was_here):
+    if was_here:
+        assert nowhere("cluster", "up", "-n", "1", "--market", "BTC/USD").code == 0
+        assert nowhere("cluster", "down").code == 0
     groups = (
         ("order", "buy", "0.5@30000"),
         ("book", "show"),

@@ -53,7 +53,7 @@ def test_a_key_can_not_touch_what_is_not_its_owners(p2px, ann):
     halted = p2px("market", "halt", "BTC/USD", "--key", ann)
     assert (halted.code, halted.err.splitlines()[0]) == (
         1,
-        "error: Halt takes the cluster's secret; this is the key of ann",
+        "error: halting a market takes the cluster's secret; this is the key of ann",
     )
     for words in (("create", "bob"), ("ls",), ("revoke", "5f3a9c01d2e4")):
         said = p2px("keys", *words, "--key", ann)
@@ -135,3 +135,30 @@ def test_a_key_is_good_in_a_market_that_was_added_later_once_it_is_granted_there
         assert (again.code, "was revoked, for good" in again.err) == (1, True)
     finally:
         p2px("cluster", "down")
+
+
+def test_the_operator_trades_for_an_owner_and_clears_up_after_one(p2px, ann):
+    assert p2px("order", "sell", "1@9", "--owner", "ann").code == 0
+    mine = p2px("order", "buy", "0.5@5", "--owner", "ann", "--node", "client2", "-o", "json").json
+    assert (mine["owner"], mine["node"]) == ("ann", "client2")
+    p2px.place("0.5@4")
+    rows = p2px("order", "ls", "--owner", "ann", "-o", "jsonl").lines
+    assert [row["owner"] for row in rows] == ["ann", "ann"]
+    assert len(p2px("order", "cancel", "--all", "--owner", "ann", "--side", "sell", "-o", "jsonl").lines) == 1
+    assert len(p2px("order", "cancel", "--all", "--owner", "ann", "-o", "jsonl").lines) == 1
+    other = p2px("order", "buy", "0.5@5", "--key", ann, "--owner", "bob")
+    said = f"error: the key {key_id(ann)} is ann's, who cannot act for bob"
+    assert (other.code, other.err.splitlines()[0]) == (2, said)
+
+
+def test_a_key_sees_the_book_of_a_node_with_its_own_orders_marked(p2px, ann):
+    p2px.place("1@4", node="client2")
+    assert p2px("order", "buy", "0.5@5", "--key", ann).code == 0
+    rows = p2px("book", "show", "--node", "client2", "--key", ann).out.splitlines()
+    assert [row.startswith("*") for row in rows if ".00 " in row] == [True, False]
+
+
+def test_the_log_says_which_key_was_granted_to_whom(p2px, ann):
+    said = p2px("log", "show", "-n", "500").out
+    assert f"grant key {key_id(ann)} of ann" in said
+    assert "define BTC/USD" in said

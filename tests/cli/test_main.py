@@ -6,9 +6,12 @@ import resource
 import subprocess
 import sys
 
+import click
 import pytest
 
 from p2pcli.cli.main import ROOMS
+from p2pcli.cli.main import p2px as p2px_command
+from p2pcli.cli.verbs import CONTEXT
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ from p2pcli.cli.main import ROOMS
         (
             ("trades", "tail", "-n", "-5"),
             2,
-            "option -n: expected a whole number from 0 to 10000, found '-5'",
+            "option -n/--limit: expected a whole number from 0 to 10000, found '-5'",
             "p2px trades tail --help",
         ),
         (
@@ -192,6 +195,39 @@ def test_version_and_help(nowhere):
     assert "Examples:" in said.out
     assert "p2px order buy 0.5@market" in said.out
     assert "Global options:" in said.out
+
+
+def _verbs(group, path=("p2px",)):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _verbs(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in _verbs(p2px_command)], ids=" ".join)
+def test_help_lists_options_in_words_and_shows_how_to_go_on(path):
+    command = dict(_verbs(p2px_command))[path]
+    context = click.Context(command, info_name=" ".join(path), **CONTEXT)
+    text = command.get_help(context)
+    assert "INTEGER RANGE" not in text
+    assert "<=x" not in text
+    _, _, options = text.partition("\nOptions:\n")
+    options = options.partition("\n\n")[0]
+    assert all(line.startswith(("  -", "     ")) for line in options.splitlines()), options
+    if isinstance(command, click.Group):
+        assert text.rstrip().endswith("COMMAND --help shows its options, with examples.")
+    else:
+        assert "\nExamples:\n" in text
+        rows = text.partition("\nExamples:\n")[2].splitlines()
+        assert any(" ".join(path) in row for row in rows)
+
+
+def test_commands_are_listed_as_they_are_used(nowhere):
+    rows = nowhere("cluster").out.partition("Commands:\n")[2].splitlines()
+    names = [row.split()[0] for row in rows if row.startswith("  ") and row[2] != " "]
+    assert names[:5] == ["up", "down", "status", "ps", "ls"]
 
 
 @pytest.mark.parametrize("name", list(ROOMS))

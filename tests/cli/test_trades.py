@@ -107,3 +107,11 @@ def test_a_reader_that_goes_away_is_no_error(p2px, trade):
         trade(109)
         assert follow.wait() == 0
         assert follow.stderr.read() == ""
+
+
+def test_export_speaks_the_output_that_was_asked_for(p2px, trade):
+    trade(101)
+    rows = p2px("trades", "export", "-o", "jsonl").lines
+    assert rows == p2px("trades", "export", "-o", "json").json
+    assert rows == p2px("trades", "export", "--format", "jsonl").lines
+    assert p2px("trades", "export", "-o", "json", "--format", "csv").out.startswith("trade_id,")

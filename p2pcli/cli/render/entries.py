@@ -5,7 +5,20 @@ from typing import Any
 
 from p2pcli.cli.render.quantities import moment, price_or_market
 from p2pcli.cli.render.table import Cell, Column, Table
-from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Move, Place
+from p2pcli.market.commands import (
+    Amend,
+    Cancel,
+    CancelAll,
+    Checkpoint,
+    Command,
+    Define,
+    GrantKey,
+    Halt,
+    Move,
+    Place,
+    Resume,
+    RevokeKey,
+)
 from p2pcli.market.instrument import Instrument
 from p2pcli.node.files import LoggedEntry
 
@@ -71,8 +84,14 @@ def command_words(instrument: Instrument, command: Command) -> str:
             return "cancel --all" + (f" --side {side.name.lower()}" if side is not None else "")
         case Move(step=step, log=place):
             return f"log move: {step.name.lower()}, {ascii(place)[1:-1]}"
-        case _:
+        case GrantKey(key=key, owner=owner):
+            return f"grant key {key} of {owner}"
+        case RevokeKey(key=key):
+            return f"revoke key {key}"
+        case Halt() | Resume() | Checkpoint():
             return type(command).__name__.lower()
+        case Define(symbol=symbol):
+            return f"define {symbol}"
 
 
 def _summary(instrument: Instrument, entry: LoggedEntry) -> str:
