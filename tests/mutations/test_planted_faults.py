@@ -55,6 +55,12 @@ FAULTS = {
         "            at = level.queue.index(order)\n"
         "            level.queue[at], level.queue[-1] = level.queue[-1], order\n",
     ),
+    "sweeping loses an order": fault(
+        LEVEL, "self.queue = list(self.orders())", "self.queue = list(self.orders())[1:]"
+    ),
+    "withdrawn orders are not counted": fault(
+        BOOK, "level.gone = gone = level.gone + 1", "gone = level.gone + 1"
+    ),
     "sweeping turns the queue round": fault(
         LEVEL, "self.queue = list(self.orders())", "self.queue = list(self.orders())[::-1]"
     ),
@@ -137,6 +143,24 @@ FAULTS = {
     ),
     "known id is taken for a new one": fault(
         DESK, "remember(command_id, number) == number:", "remember(command_id, number):"
+    ),
+    "an id is forgotten one too early": fault(
+        MEMORY, "self._ids - requests[0].ids >= limit", "self._ids - requests[0].ids >= limit - 1"
+    ),
+    "id of an open order is forgotten": fault(MEMORY, "if number in open_orders:", "if number < 0:"),
+    "refused second use of an id frees it": fault(
+        MEMORY,
+        "                if _is_answer(request, command, begins):",
+        "                if self.answers.get(ids_of(command)[0]) in self._singly:",
+    ),
+    "first answer is looked for in the request before": fault(MEMORY, "key=_first) - 1]", "key=_first) - 2]"),
+    "answer is that of the command before": fault(
+        MEMORY, "            return at, (number,", "            return max(0, at - 1), (number,"
+    ),
+    "retry is compared without its options": fault(
+        DESK,
+        "        if first.command != command:\n",
+        "        if repr(first.command)[:48] != repr(command)[:48]:\n",
     ),
     "foreign order is cancelled": fault(
         RULES,
