@@ -134,7 +134,7 @@ def up(
         screen.note(f"note: {difference}")
     if started.differences:
         screen.hint("p2px cluster scale changes the number of nodes or bots; down and up the rest")
-    _tell_of_new_markets(invocation, before)
+    _tell_what_is_out_of_date(invocation, before)
     trouble = no_registry(invocation, report)
     if trouble:
         screen.note(f"{screen.message_paint('warning:', 'warn')} {trouble}; others cannot find the nodes")
@@ -153,8 +153,14 @@ def up(
     return 1 if trouble else 0
 
 
-def _tell_of_new_markets(invocation: Invocation, before: ClusterPlan | None) -> None:
-    """Say so when keys were given out before a market was added: they are not good there."""
+def _tell_what_is_out_of_date(invocation: Invocation, before: ClusterPlan | None) -> None:
+    """Say so when settings name a CA that was replaced, and when keys are older than a market."""
+    from p2pcli.cluster.up import is_replaced_authority
+
+    screen = invocation.screen
+    if is_replaced_authority(invocation.folder, invocation.config.cluster.ca):
+        screen.note("note: the settings name a CA (cluster.ca) that was replaced; clients cannot use them")
+        screen.hint("p2px --config FILE cluster init --out NEWFILE writes them with the new one")
     plan = invocation.folder.plan()
     known = {market.symbol for market in before.markets} if before is not None else set()
     added = [market.symbol for market in plan.markets if market.symbol not in known] if plan else []
@@ -163,8 +169,8 @@ def _tell_of_new_markets(invocation: Invocation, before: ClusterPlan | None) -> 
     from p2pcli.cli.keys import is_key_missing
 
     if is_key_missing(invocation):
-        invocation.screen.note(f"note: keys that were given out before are not good in {', '.join(added)}")
-        invocation.screen.hint("p2px keys grant")
+        screen.note(f"note: keys that were given out before are not good in {', '.join(added)}")
+        screen.hint("p2px keys grant")
 
 
 def _up_words(report: ClusterReport, already: bool, *, is_whole: bool) -> str:

@@ -69,7 +69,8 @@ def init(
         Path(out).write_text(text)
     said = "has a CA now" if is_new else "had a CA already"
     screen.note(f"cluster {folder.name} {said}; its key and the cluster's secret are in {folder.path}")
-    screen.note(f"SHA-256 of its certificate: {fingerprint(certificate)}")
+    which = "its certificate" if certificate == authority.authority() else "the old and the new certificate"
+    screen.note(f"SHA-256 of {which}: {fingerprint(certificate)}")
     if out is not None and screen.is_text:
         screen.note(f"next: p2px cluster up -f {out}")
     elif screen.is_text:

@@ -15,6 +15,7 @@ from p2pcli.cluster.status import ClusterStatus, status_of
 from p2pcli.errors import P2pxError
 from p2pcli.market.views import NodeStatus
 from p2pcli.node.client import ExchangeClient
+from p2pcli.node.rotation import read_rotation
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
@@ -36,17 +37,17 @@ def cluster_status(invocation: "Invocation") -> ClusterStatus:
             report = control.report()
     except ClusterNotRunning:
         joined = folder.joined()
-        others = joined_answers(invocation, None) if joined is not None else {}
+        others, problems = joined_answers(invocation, None) if joined is not None else ({}, [])
         if joined is None or not others:
             return status_of(_stopped(invocation), {}, monotonic())
         report = ClusterReport(folder.name, ClusterState.READY, joined.log.partition(":")[0], 0)
-        return status_of(report, {}, monotonic(), others)
+        return status_of(report, {}, monotonic(), others, problems, _rotation(invocation))
     return _status(invocation, report)
 
 
 def _status(invocation: "Invocation", report: ClusterReport) -> ClusterStatus:
-    answers, others = node_answers(invocation, report), joined_answers(invocation, report)
-    status = status_of(report, answers, monotonic(), others)
+    answers, (others, problems) = node_answers(invocation, report), joined_answers(invocation, report)
+    status = status_of(report, answers, monotonic(), others, problems, _rotation(invocation))
     if status.state == ClusterState.READY.value and (why := no_registry(invocation, report)):
         invocation.tell(why)
         status = msgspec.structs.replace(status, state=ClusterState.DEGRADED.value)
@@ -98,17 +99,26 @@ def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, N
     return answers
 
 
-def joined_answers(invocation: "Invocation", report: ClusterReport | None) -> dict[str, NodeStatus]:
-    """Return what nodes say that this machine's supervisor does not run, by address."""
+def _rotation(invocation: "Invocation") -> str:
+    """Return how far replacing the cluster's secret is on this machine; "" when that is not under way."""
+    rotation = read_rotation(invocation.folder.secret_path)
+    return rotation.phase.value if rotation is not None and rotation.is_under_way else ""
+
+
+def joined_answers(
+    invocation: "Invocation", report: ClusterReport | None
+) -> tuple[dict[str, NodeStatus], list[str]]:
+    """Return what nodes say that this machine's supervisor does not run, by address, and why some do not."""
     answers = {}
-    for name, client in strangers(invocation, report, NODE_ANSWER_S).clients.items():
+    found = strangers(invocation, report, NODE_ANSWER_S)
+    for name, client in found.clients.items():
         try:
             answers[client.address] = client.status()
         except P2pxError as error:
             invocation.tell(f"{name}: {error.message}")
         finally:
             client.close()
-    return dict(sorted(answers.items(), key=lambda item: item[1].name))
+    return dict(sorted(answers.items(), key=lambda item: item[1].name)), found.problems
 
 
 def _stopped(invocation: "Invocation") -> ClusterReport:

@@ -1,9 +1,11 @@
 """``p2px node join``: one more node for a cluster, of this machine or another, in the foreground."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from itertools import count
-from typing import NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -27,6 +29,9 @@ from p2pcli.rpc.auth import SecretRetired
 from p2pcli.rpc.credentials import secret_id
 from p2pcli.rpc.exposure import hosts_of
 from p2pcli.rpc.tls import UnknownAuthority
+
+if TYPE_CHECKING:
+    from p2pcli.cluster.joining import Joining
 
 MAX_NAME = 64
 IS_THERE_S = 2.0  # how long a node of the same name has to answer
@@ -175,16 +180,30 @@ def _join_from_afar(invocation: Invocation, token: str | None, wanted: _Wanted) 
     _become_one_of_it(invocation, token, name, host)
     folder.prepare()
     with _OnlyOne(folder, name):
+        port = port or joining.port_before(folder, name, host)
         plan = joining.joining(config, folder, NodeSlot(name, port, tuple(markets)), host, members)
         _check_unused(invocation, name, registry)
         _check_current(invocation, registry)
-        folder.keep_joined(joining.remembered(config, plan))
+        folder.keep_joined(joining.remembered(config, plan, before))
         with output.configure(
             name, folder.logs, config.logging.level, console=True, color=invocation.color or "auto"
         ):
             invocation.screen.note(f"node {name} joins cluster {folder.name} from {host}")
-            serve(invocation.screen, joining.run, plan)
+            serve(invocation.screen, partial(_run_kept, folder), plan)
             invocation.screen.note(f"node {name} has left")
+
+
+def _run_kept(
+    folder: ClusterFolder, plan: "Joining", ready: Callable[[dict[str, str]], None], stop: Event
+) -> None:
+    """Run what joins, and keep its port once it serves."""
+    from p2pcli.cluster import joining
+
+    def serving(addresses: dict[str, str]) -> None:
+        joining.keep_port(folder, plan.node.node.name, addresses["rpc"])
+        ready(addresses)
+
+    joining.run(plan, serving, stop)
 
 
 def _become_one_of_it(invocation: Invocation, token: str | None, name: str, host: str) -> None:

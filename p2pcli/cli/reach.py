@@ -14,6 +14,7 @@ from p2pcli.cli.words import did_you_mean, listed
 from p2pcli.errors import Conflict, NotFound, NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
 from p2pcli.rpc.auth import KeyRefused
+from p2pcli.rpc.tcp import HostUnreachable
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
@@ -85,7 +86,7 @@ def strangers(invocation: "Invocation", report: "ClusterReport | None", timeout:
     """Connect to every announced node that the report does not list.
 
     An announcement outlives its node by up to 160 s, so nobody at an address is no problem; an address
-    that takes calls and does not answer is one.
+    that takes calls and does not answer is one, and so is one to which there is no way.
     """
     folder, credentials = invocation.folder, invocation.credentials
     names = set(node_names(report))
@@ -97,7 +98,7 @@ def strangers(invocation: "Invocation", report: "ClusterReport | None", timeout:
         host, _, port = address.rpartition(":")
         try:
             client = ExchangeClient(host, int(port), credentials, timeout=timeout)
-        except TimedOut as error:
+        except (TimedOut, HostUnreachable) as error:
             found.problems.append(f"a node that is announced at {address}: {error.message}")
         except (NotRunning, Conflict) as error:
             invocation.tell(f"{address}: {error.message}")

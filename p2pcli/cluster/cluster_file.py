@@ -32,6 +32,7 @@ def cluster_file(config: Config, authority: str, addresses: Sequence[str]) -> st
         *(f"    {line}" for line in authority.splitlines()),
         "log:",
         f"  url: {_text(config.log.url)}",
+        *_access(config),
         "registry:",
         f"  members: {registry.members}",
         f"  http_ports: {_list(registry.http_ports)}",
@@ -42,6 +43,15 @@ def cluster_file(config: Config, authority: str, addresses: Sequence[str]) -> st
         *_markets(config.found),
     ]
     return _HEAD.format(name=cluster.name) + "\n".join(lines) + "\n"
+
+
+def _access(config: Config) -> Iterator[str]:
+    """Yield what is shown at the log's door, as far as it is set: names of files, none of what is in them."""
+    log = config.log
+    shown = {"ca": log.ca, "cert": log.cert, "key": log.key, "user": log.user}
+    for key, value in {**shown, "password_file": log.password_file}.items():
+        if value:
+            yield f"  {key}: {_text(str(value))}"
 
 
 def _hosts(hosts: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:

@@ -16,11 +16,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
+from p2pcli.clock import monotonic
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.results import Book, Order, Trade, book_of, order_of, trade_of
 from p2pcli.cluster.whereabouts import Address, Here, Listed, Whereabouts
 from p2pcli.config import load
-from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
+from p2pcli.errors import BadInput, NotFound, NotRunning, TimedOut
 from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Side, TimeInForce
 from p2pcli.market.documents import SELF_TRADE_NAMES
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
@@ -29,7 +30,7 @@ from p2pcli.market.refusals import refusal
 from p2pcli.node.client import ExchangeClient as NodeClient
 from p2pcli.node.key_file import read_key
 from p2pcli.node.requests import NoSuchMarket
-from p2pcli.node.roaming import RoamingClient, with_id
+from p2pcli.node.roaming import ATTEMPT_S, RoamingClient, with_id
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
 
@@ -238,30 +239,42 @@ class ExchangeClient:
         return [order_of(instrument, view) for view in views]
 
     def _read(self, question: Callable[[NodeClient], _Shape]) -> _Shape:
-        """Ask the node that answered last, then each of the others once."""
-        failures: list[P2pxError] = []
-        addresses: list[Address | None] = [None, *self._addresses()]
-        for address in addresses:
-            if address is not None:
-                self._leave()
-            try:
-                client = self._reader = self._reader or self._connect(address)
-                if client is None:
-                    continue
-                for market, sequence in self._seen.items():
-                    client.saw(market, sequence)
-                return question(client)
-            except (NotRunning, TimedOut) as error:
-                failures.append(error)
-        why = failures[-1].message if failures else "none runs now"
+        """Ask the node that answered last, then each of the others; silent ones again with more patience.
+
+        So a machine that is off costs ``ATTEMPT_S`` and not the whole timeout.
+        """
+        deadline, patience = monotonic() + self._timeout, ATTEMPT_S
+        why = "none runs now"
+        while True:
+            is_silent = False
+            for address in (None, *self._addresses()):
+                if address is not None:
+                    self._leave()
+                left = deadline - monotonic()
+                if left <= 0:
+                    break
+                try:
+                    client = self._reader = self._reader or self._connect(address, min(patience, left))
+                    if client is None:
+                        continue
+                    client.timeout = min(patience, left)
+                    for market, sequence in self._seen.items():
+                        client.saw(market, sequence)
+                    return question(client)
+                except (NotRunning, TimedOut) as error:
+                    is_silent = is_silent or isinstance(error, TimedOut)
+                    why = error.message
+            if not is_silent or monotonic() >= deadline:
+                break
+            patience *= 2
         raise NotRunning(
             f"no node of cluster {self._where.cluster} answers: {why}", hint="p2px cluster status"
         )
 
-    def _connect(self, address: Address | None) -> NodeClient | None:
+    def _connect(self, address: Address | None, patience: float) -> NodeClient | None:
         if address is None:
             return None
-        return NodeClient(*address, self._where.credentials(), self.owner, self._timeout)
+        return NodeClient(*address, self._where.credentials(), self.owner, patience)
 
     def _leave(self) -> None:
         if self._reader is not None:

@@ -9,3 +9,4 @@ class Joined(msgspec.Struct, frozen=True):
     name: str  # of the node that joined last
     registry: tuple[str, ...] = ()  # HTTP addresses of members, this machine's own first
     log: str = ""  # where the cluster's log is
+    ports: dict[str, int] = {}  # by name of a node: where it listened last, so that addresses stay true

@@ -6,6 +6,7 @@ The member is this machine's own because of how Grenache announces: an announcem
 whoever stores it takes the address that it came from. A node must announce at a member of its own machine.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
 
@@ -16,7 +17,7 @@ from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.joined import Joined
 from p2pcli.cluster.plan import MemberSlot, NodeSlot
 from p2pcli.cluster.planning import hosting, plan_cluster
-from p2pcli.cluster.ports import PortClaims, settle
+from p2pcli.cluster.ports import PortClaims, is_free, settle
 from p2pcli.config import Config
 from p2pcli.errors import BadInput, P2pxError
 from p2pcli.grenache.process import GatewayPlan
@@ -114,10 +115,26 @@ def joining(
     return Joining(node_plan(plan, folder, slot.name), member_plan(plan, folder, member.name))
 
 
-def remembered(config: Config, plan: Joining) -> Joined:
+def remembered(config: Config, plan: Joining, before: Joined | None = None) -> Joined:
     """Return what this machine keeps of the cluster: its own member first, then those of the file."""
     known = dict.fromkeys((*plan.node.node.registry, *config.registry.grapes))
-    return Joined(plan.node.node.name, tuple(known), plan.node.node.log)
+    ports = before.ports if before is not None else {}
+    return Joined(plan.node.node.name, tuple(known), plan.node.node.log, ports)
+
+
+def port_before(folder: ClusterFolder, name: str, host: str) -> int:
+    """Return where the node of that name listened last on this machine; 0 when that port is not free."""
+    before = folder.joined()
+    port = before.ports.get(name, 0) if before is not None else 0
+    return port if port and is_free(host, port, socket.SOCK_STREAM) else 0
+
+
+def keep_port(folder: ClusterFolder, name: str, address: str) -> None:
+    """Keep where a node listens, for its next start."""
+    before = folder.joined()
+    if before is not None:
+        ports = {**before.ports, name: int(address.rpartition(":")[2])}
+        folder.keep_joined(msgspec.structs.replace(before, ports=ports))
 
 
 def run(plan: Joining, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:

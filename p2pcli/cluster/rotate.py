@@ -20,7 +20,7 @@ from p2pcli.node.rotating import MachineKeys
 from p2pcli.node.rotation import Phase, in_force
 from p2pcli.rpc.auth import WrongSecret
 from p2pcli.rpc.credentials import Credentials
-from p2pcli.rpc.tcp import PeerUnreachable
+from p2pcli.rpc.tcp import HostUnreachable, PeerUnreachable
 
 ANSWER_S = 5.0  # of each node that is asked
 
@@ -125,10 +125,11 @@ class Rotating:
         for address in self._others:
             try:
                 found.append(self._known(address))
-            except PeerUnreachable as error:  # an announcement outlives its node
-                self._tell(error.message)
             except P2pxError as error:
-                raise _not_every_node([error.message]) from error
+                is_gone = isinstance(error, PeerUnreachable) and not isinstance(error, HostUnreachable)
+                if not is_gone:
+                    raise _not_every_node([error.message]) from error
+                self._tell(error.message)  # an announcement outlives its node
         return found
 
     def _known(self, address: str) -> Known:

@@ -69,9 +69,9 @@ class ClusterStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     registry: list[StatusOfMember]
     supervisor: StatusOfSupervisor
     bots: list[StatusOfBot] = []  # left out when there are none
-    moving: dict[
-        str, str
-    ] = {}  # sealed markets, and where the log of each goes; left out when there are none
+    problems: list[str] = []  # nodes elsewhere that are announced and do not answer; left out: none
+    rotation: str = ""  # how far replacing the secret is: begun or switched; left out: it is not
+    moving: dict[str, str] = {}  # sealed markets, and where each log goes; left out: none
 
 
 JOINED = "joined"  # the state of a node that runs without this machine's supervisor
@@ -82,12 +82,14 @@ def status_of(
     answers: Mapping[str, NodeStatus],
     now: float,
     joined: Mapping[str, NodeStatus] | None = None,
+    problems: Sequence[str] = (),
+    rotation: str = "",
 ) -> ClusterStatus:
     """Return the status of a running cluster at ``now`` on the monotonic clock.
 
     ``answers`` holds what each node that answered said, ``joined`` what nodes said that the supervisor does
-    not run, by address. A cluster is ready when every process that is wanted runs, every running node
-    answered, and each of its markets serves and is not sealed.
+    not run, by address, ``problems`` why others of those could not be asked. A cluster is ready when every
+    process that is wanted runs, every running node answered, and each of its markets serves, not sealed.
     """
     others = dict(joined or {})
     moving = {
@@ -96,7 +98,7 @@ def status_of(
         for market in answer.markets
         if market.moves_to
     }
-    is_ready = report.state is ClusterState.READY and not moving
+    is_ready = report.state is ClusterState.READY and not moving and not problems
     if any(market.problem for answer in others.values() for market in answer.markets):
         is_ready = False
     for child in report.nodes:
@@ -116,6 +118,8 @@ def status_of(
         [_member(child, now) for child in report.members],
         StatusOfSupervisor(report.supervisor),
         [_bot(child, now) for child in report.bots],
+        list(problems),
+        rotation,
         moving,
     )
 

@@ -27,7 +27,8 @@ from p2pcli.cluster.requests import Refused, as_error
 from p2pcli.config import Config
 from p2pcli.errors import Conflict, P2pxError, TimedOut
 from p2pcli.node.engine import check_access
-from p2pcli.rpc.certificates import have_common
+from p2pcli.node.rotation import read_rotation
+from p2pcli.rpc.certificates import fingerprint, have_common
 from p2pcli.rpc.exposure import check_protected
 
 POLL_S = 0.02
@@ -212,13 +213,20 @@ def _check_authority(folder: ClusterFolder, wanted: str) -> None:
     if not wanted:
         return
     here = folder.authority()
-    if not here or (wanted != here and not have_common(wanted, here)):
+    if wanted == here or is_replaced_authority(folder, wanted):
+        return
+    if not here or not have_common(wanted, here):
         has = "has another CA" if here else "has no CA"
         raise OtherAuthority(
             f"the settings name a CA (cluster.ca), and cluster {folder.name} on this machine {has}",
-            hint="a machine joins with p2px node join; after p2px cluster rotate, "
-            "p2px cluster init --out FILE writes the settings anew",
+            hint="a machine joins with p2px node join; p2px cluster init begins a cluster of its own",
         )
+
+
+def is_replaced_authority(folder: ClusterFolder, ca: str) -> bool:
+    """Say whether the CA that settings name (PEM, "": none) is one that this cluster had before."""
+    rotation = read_rotation(folder.secret_path) if ca else None
+    return rotation is not None and fingerprint(ca) in rotation.retired_cas
 
 
 def _timed_out(folder: ClusterFolder, last: ClusterReport | None, timeout: float) -> StartTimedOut:

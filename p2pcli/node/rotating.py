@@ -21,6 +21,7 @@ from p2pcli.node.rotation import (
     rotation_path,
 )
 from p2pcli.node.tls_folder import TlsFolder, write_private
+from p2pcli.rpc.certificates import fingerprint
 from p2pcli.rpc.credentials import Credentials
 
 SECRET_BYTES = 32
@@ -72,8 +73,8 @@ class MachineKeys:
             return before
         if self._tls is not None:
             TlsFolder(next_tls(self._tls)).found(cluster, now)
-        retired = before.retired if before is not None else ()
-        rotation = Rotation(VERSION, Phase.BEGUN, now, secrets.token_hex(SECRET_BYTES), retired)
+        retired, cas = (before.retired, before.retired_cas) if before is not None else ((), ())
+        rotation = Rotation(VERSION, Phase.BEGUN, now, secrets.token_hex(SECRET_BYTES), retired, cas)
         self.keep(rotation)
         return rotation
 
@@ -87,7 +88,9 @@ class MachineKeys:
         if phase.follows(rotation.phase):
             rotation = msgspec.structs.replace(rotation, phase=phase)
             if phase is Phase.FINISHED:
-                rotation = finished(rotation, bytes.fromhex(self._secret_path.read_text(encoding="ascii")))
+                ca = TlsFolder(self._tls).authority() if self._tls is not None else ""
+                old = bytes.fromhex(self._secret_path.read_text(encoding="ascii"))
+                rotation = finished(rotation, old, fingerprint(ca) if ca else "")
             self.keep(rotation)
         if rotation.phase is Phase.FINISHED:
             self._install(rotation)

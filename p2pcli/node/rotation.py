@@ -54,6 +54,7 @@ class Rotation(msgspec.Struct, frozen=True):
     began: int  # seconds since 1970
     secret: str  # the new one, in hexadecimal
     retired: tuple[str, ...] = ()  # ids of secrets that are good no more, the newest last
+    retired_cas: tuple[str, ...] = ()  # SHA-256 of CAs that are believed no more, the newest last
 
     def __repr__(self) -> str:
         return f"Rotation({self.phase}, ...)"
@@ -126,9 +127,13 @@ def in_force(secret: bytes, rotation: Rotation | None, ca: str = "", next_ca: st
             return Credentials(new, next_ca or ca, retired=retired)
 
 
-def finished(rotation: Rotation, secret: bytes) -> Rotation:
-    """Return the rotation as it is once nobody lets in holders of ``secret``, the old one."""
-    retired = rotation.retired
-    if secret != rotation.new_secret:
-        retired = (*retired, secret_id(secret))[-MAX_RETIRED:]
-    return msgspec.structs.replace(rotation, phase=Phase.FINISHED, retired=retired)
+def finished(rotation: Rotation, secret: bytes, ca: str = "") -> Rotation:
+    """Return the rotation as it is once nobody lets in holders of ``secret``, the old one.
+
+    ``ca`` is the SHA-256 of the old CA, "" on plain TCP.
+    """
+    if secret == rotation.new_secret:
+        return msgspec.structs.replace(rotation, phase=Phase.FINISHED)
+    retired = (*rotation.retired, secret_id(secret))[-MAX_RETIRED:]
+    cas = (*rotation.retired_cas, *([ca] if ca else []))[-MAX_RETIRED:]
+    return msgspec.structs.replace(rotation, phase=Phase.FINISHED, retired=retired, retired_cas=cas)

@@ -1,5 +1,6 @@
 """The two ends of a conversation's beginning: a dialler and a greeter. The rules are in ``auth``."""
 
+import errno
 import secrets
 import socket
 from collections.abc import Callable
@@ -12,7 +13,14 @@ from p2pcli.errors import P2pxError
 from p2pcli.rpc import auth
 from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import MAX_FRAME_BEFORE_AUTH, FrameDecoder, FrameTooLarge, framed
-from p2pcli.rpc.tcp import CALLER_TICK_S, Connection, ConnectionLost, NoAnswer, PeerUnreachable
+from p2pcli.rpc.tcp import (
+    CALLER_TICK_S,
+    Connection,
+    ConnectionLost,
+    HostUnreachable,
+    NoAnswer,
+    PeerUnreachable,
+)
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -184,8 +192,10 @@ def _connected(host: str, port: int, timeout: float) -> socket.socket:
     try:
         sock = socket.create_connection((host, port), timeout=timeout)
     except TimeoutError as error:
-        raise NoAnswer(f"{where} did not answer within {timeout:g} s") from error
+        raise NoAnswer(f"{where} did not answer within {timeout:.2g} s") from error
     except OSError as error:
+        if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+            raise HostUnreachable(f"no way to {where}: {error.strerror}") from error
         raise PeerUnreachable(f"nothing listens at {where}: {error.strerror or error}") from error
     sock.settimeout(None)
     return sock

@@ -37,6 +37,12 @@ class PeerUnreachable(NotRunning):
     code = "unreachable"
 
 
+class HostUnreachable(PeerUnreachable):
+    """Its machine is off, or the way there is cut: whoever is there may be as well as ever."""
+
+    code = "host_unreachable"
+
+
 class PortTaken(Conflict):
     """Another process listens there."""
 

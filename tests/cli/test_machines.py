@@ -4,11 +4,13 @@ Every command is typed as people would, on whichever machine it is about.
 """
 
 import json
+import os
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from etcd_members import MISSING, EtcdMembers
@@ -161,7 +163,9 @@ def test_a_machine_joins_with_a_token_under_load_becomes_equal_and_leaves(first,
                 assert (left.code, left.out) == (0, "node bob has left cluster default\n")
                 assert bob.ends() == 0
             assert more.failed == []
+        former = bob.addresses["rpc"]
         with second.joins("bob", "--market", "ETH/USD") as bob:  # with the credentials it has by now
+            assert bob.addresses["rpc"] == former
             assert second("order", "sell", "1@50000", "--market", "BTC/USD", "--node", "bob").code == 0
             assert second("market", "ls", "--node", "bob").code == 0
             assert bob.ends(signal.SIGTERM) == 0
@@ -254,6 +258,14 @@ def test_a_program_elsewhere_needs_addresses_a_key_and_the_ca_alone(first, tmp_p
         assert cy._reader.node == "client2"
         with pytest.raises(Forbidden):
             cy.orders(owner="ann")
+        paused = report.child("client2").pid
+        os.kill(paused, signal.SIGSTOP)
+        try:
+            began = monotonic()
+            cy.book()
+            assert monotonic() - began < cy._timeout, "a silent node costs a part of the timeout, and not all"
+        finally:
+            os.kill(paused, signal.SIGCONT)
     assert not (tmp_path / "nothing").exists()
 
     def refused(error: type[P2pxError], said: str, **changes: object) -> None:
@@ -301,6 +313,12 @@ def test_secret_and_ca_are_replaced_under_load_on_all_machines_and_no_order_is_l
         nodes = second("verify", "-o", "json").json["markets"]["BTC/USD"]["nodes"]
         assert set(nodes) == {"client1", "client2", "bob"}
         assert bob.ends(signal.SIGTERM) == 0
+
+
+def test_settings_with_the_ca_before_still_start_the_cluster_and_say_so(first):
+    said = first("cluster", "up")
+    assert said.code == 0, said.err
+    assert "note: the settings name a CA (cluster.ca) that was replaced; clients cannot use them" in said.err
 
 
 def test_a_machine_that_was_away_while_the_secret_was_replaced_joins_by_a_token_alone(first, second, token):

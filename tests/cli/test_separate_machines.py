@@ -103,6 +103,9 @@ def test_a_machine_that_is_cut_off_with_its_etcd_costs_no_order_and_catches_up(n
         try:
             traded(load, 60)  # with two members of etcd and two nodes
             cut_off = first("verify", "-o", "json").json
+            status = first("cluster", "status", "-o", "json")
+            assert (status.code, status.json["state"]) == (1, "degraded")
+            assert network.rpc("carol") in status.json["problems"][0]
         finally:
             network.hosts.heal(2)
         traded(load, 20)

@@ -19,6 +19,22 @@ def configured(folder: Path, **flags: object):
     return load(folder, {"XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}, None, keys)
 
 
+def test_files_for_the_logs_door_are_named_and_nothing_that_is_in_them(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "pw").write_text("open sesame")
+    flags = {
+        "log__url": "etcd://10.0.0.1:2379",
+        "log__user": "p2px",
+        "log__password_file": str(tmp_path / "pw"),
+    }
+    wanted = configured(tmp_path / "a", **flags, log__ca="/etc/etcd/ca.pem")
+    text = cluster_file(wanted, CERTIFICATE, [])
+    found = read(tmp_path, text).log
+    assert (found.url, found.user, found.cert) == ("etcd://10.0.0.1:2379", "p2px", None)
+    assert (found.ca, found.password_file) == (Path("/etc/etcd/ca.pem"), tmp_path / "pw")
+    assert "sesame" not in text
+
+
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "p2px.yaml").write_text(

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from p2pcli.cli.render.processes import status_lines
 from p2pcli.cluster.report import ChildReport, ClusterReport, ClusterState, State
 from p2pcli.cluster.status import status_of, status_of_stopped
 from p2pcli.market.views import MarketStatus, NodeStatus
@@ -81,3 +82,13 @@ def test_a_node_that_nobody_wants_does_not() -> None:
 def test_a_cluster_that_does_not_run_is_stopped() -> None:
     status = status_of_stopped("default", "sqlite")
     assert (status.state, status.nodes, status.supervisor.pid) == ("stopped", [], 0)
+
+
+def test_a_node_elsewhere_that_does_not_answer_degrades_the_cluster_and_is_named() -> None:
+    problem = "a node that is announced at 10.0.0.3:42207: no way to 10.0.0.3:42207: No route to host"
+    status = status_of(REPORT, answer(BTC), 107.25, {}, [problem], "begun")
+    document = msgspec.to_builtins(status)
+    assert (document["state"], document["problems"], document["rotation"]) == ("degraded", [problem], "begun")
+    lines = status_lines(status)
+    assert lines[0] == "cluster default  degraded  log sqlite  secret being replaced: begun"
+    assert problem in "\n".join(lines)

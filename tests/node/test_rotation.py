@@ -191,14 +191,17 @@ def test_a_beginning_that_is_broken_off_anywhere_changes_nothing_and_is_begun_ag
 
 
 def test_a_second_rotation_replaces_the_first_ones_secret_and_remembers_both(tmp_path):
-    disk = Disk(tmp_path).switched()
-    first = disk.held.secret
+    disk = Disk(tmp_path)
+    old_ca = disk.held.ca
+    disk.switched()
+    first, first_ca = disk.held.secret, TlsFolder(next_tls(disk.tls)).authority()
     assert disk.keys.begin("default", NOW).new_secret == first, "one that is under way goes on"
     disk.keys.advance(Phase.FINISHED)
     disk.switched()
     disk.keys.advance(Phase.FINISHED)
     assert disk.held.secret not in (OLD, first)
     assert disk.held.retired == (secret_id(OLD), secret_id(first))
+    assert disk.keys.rotation.retired_cas == (fingerprint(old_ca), fingerprint(first_ca))
 
 
 def test_two_cas_have_one_fingerprint_in_whatever_order(tmp_path):

@@ -138,6 +138,9 @@ def status_tables(status: ClusterStatus) -> list[Table]:
     tables = [nodes, members] if has_one else [nodes, _markets_table(status), members]
     if status.moving:
         tables.insert(1, _moving_table(status))
+    if status.problems:
+        columns = (Column("PROBLEM", wraps=True),)
+        tables.insert(1, Table(columns, [(Cell(problem, "bad"),) for problem in status.problems]))
     return [*tables, _bots_table(status)] if status.bots else tables
 
 
@@ -185,7 +188,8 @@ def _sequence_and_digest(node: StatusOfNode) -> tuple[str, str]:
 def status_title(status: ClusterStatus, paint: Paint = plain) -> str:
     """Return the cluster in one line."""
     state = paint(status.state, STATE_STYLES.get(status.state, ""))
-    return f"cluster {paint(status.cluster, 'head')}  {state}  log {status.log}"
+    rotation = f"  secret being replaced: {status.rotation}" if status.rotation else ""
+    return f"cluster {paint(status.cluster, 'head')}  {state}  log {status.log}{rotation}"
 
 
 def status_lines(status: ClusterStatus, paint: Paint = plain) -> list[str]:
