@@ -67,6 +67,7 @@ p2px = Group(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; nothing it raises gets past here."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets an escape, not a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -79,7 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     invocation = Invocation(os.environ)
     try:
         code = _run(words, invocation)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            code = _fail(unforeseen(error), words, invocation)
     except BrokenPipeError:
         _forget_stdout()
         return 0
@@ -122,15 +128,37 @@ def _fail(failure: P2pxError, words: Sequence[str], invocation: Invocation) -> i
     from p2pcli.cli.render.ink import ansi, plain
     from p2pcli.cli.screen import wants_color
 
-    sys.stdout.flush()
+    is_open = _is_written("")
     if output == "text":
         colored = wants_color(sys.stderr, invocation.color or "auto", invocation.environ)
         print("\n".join(failure_lines(failure, ansi if colored else plain)), file=sys.stderr)
     else:
         import json
 
-        print(json.dumps(failure_document(failure), indent=2 if output == "json" else None))
+        document = json.dumps(failure_document(failure), indent=2 if output == "json" else None)
+        if not (is_open and _is_written(f"{document}\n")):
+            print(document, file=sys.stderr)
     return failure.exit_code
+
+
+def _open_what_is_closed() -> None:
+    """Let a stream that whoever started us has closed (``>&-``) lead nowhere: Python gives None for it."""
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
+def _is_written(text: str) -> bool:
+    """Write text behind what is on its way to stdout; False, and stdout is given up, when a disk is full."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _forget_stdout()
+        return False
+    return True
 
 
 def _forget_stdout() -> None:

@@ -22,6 +22,8 @@ class NoSuchFile(BadInput):
 def opened(source: str) -> BinaryIO:
     """Open a file, or standard input for ``-``. Raises ``NoSuchFile``."""
     try:
+        if source == "-" and sys.stdin is None:
+            raise NoSuchFile("standard input is closed", hint="p2px order import FILE")
         if source == "-":
             # A file object of its own, so that leaving the block does not close the process's stdin.
             return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)

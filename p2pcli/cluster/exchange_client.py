@@ -11,14 +11,15 @@ command is sent under an id, so one that had to be repeated takes effect once (S
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.folder import ClusterFolder
-from p2pcli.cluster.results import Book, Order, Trade, book_of, order_of, trade_of
+from p2pcli.cluster.results import Book, Market, Order, Trade, book_of, market_of, order_of, trade_of
 from p2pcli.cluster.whereabouts import Address, Here, Listed, Whereabouts
 from p2pcli.config import load
 from p2pcli.errors import BadInput, NotFound, NotRunning, TimedOut
@@ -27,10 +28,14 @@ from p2pcli.market.documents import SELF_TRADE_NAMES
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import MARKET_PRICE, Instrument, parse_order_name
 from p2pcli.market.refusals import refusal
+from p2pcli.market.views import TradeView
 from p2pcli.node.client import ExchangeClient as NodeClient
 from p2pcli.node.key_file import read_key
 from p2pcli.node.requests import NoSuchMarket
 from p2pcli.node.roaming import ATTEMPT_S, RoamingClient, with_id
+
+FOLLOWED = 1000  # trades in one answer
+FOLLOW_S = 5.0  # one long question; the node answers sooner when there is a trade
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
 
@@ -191,6 +196,29 @@ class ExchangeClient:
         views = self._read(lambda client: client.trades(instrument.symbol, n))
         return [trade_of(instrument, view) for view in views]
 
+    def follow_trades(self, market: str | None = None, *, after: str | int | None = None) -> Iterator[Trade]:
+        """Yield each trade as it happens, for ever, none twice and none left out, whichever node dies.
+
+        It begins with the next trade, or with the one behind the trade ``after`` (an id; 0: with the first
+        ever). Raises ``NotRunning`` when no node answers: call it again with the last id to go on. The client
+        waits for trades all the time, so orders want another one.
+        """
+        instrument = self._market(market)
+        symbol = instrument.symbol
+        if after is None:
+            newest = self._read(lambda client: client.trades(symbol, 1))
+            last = newest[-1].trade if newest else 0
+        else:
+            last = 0 if str(after) == "0" else parse_order_name(str(after))[1]
+        while True:
+            for view in self._read(partial(_next_trades, symbol, last)):
+                last = view.trade
+                yield trade_of(instrument, view)
+
+    def markets(self) -> list[Market]:
+        """Return every market with its rules, how it stands, and its last 24 hours."""
+        return [self._read(partial(_market_now, instrument)) for instrument in self.instruments.values()]
+
     # -- how --------------------------------------------------------------------------------------
 
     def _place(
@@ -301,6 +329,14 @@ class ExchangeClient:
             if instrument.number == number:
                 return instrument, order
         raise NoSuchMarket(f"order {order_id} belongs to market number {number}, which is not here")
+
+
+def _next_trades(symbol: str, after: int, client: NodeClient) -> list[TradeView]:
+    return client.trades(symbol, FOLLOWED, after, FOLLOW_S)
+
+
+def _market_now(instrument: Instrument, client: NodeClient) -> Market:
+    return market_of(instrument, client.market_status(instrument.symbol), client.day(instrument.symbol))
 
 
 def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) -> Whereabouts:

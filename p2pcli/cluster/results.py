@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from p2pcli.market.depth import Level as Summed
 from p2pcli.market.instrument import Instrument
-from p2pcli.market.views import BookView, FillView, OrderView, TradeView
+from p2pcli.market.views import BookView, DayView, FillView, MarketStatus, OrderView, TradeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,27 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class Market:
+    """A market's rules and how it stands. Prices are None where nothing has traded."""
+
+    symbol: str
+    tick: Decimal  # every price is a multiple of it
+    lot: Decimal  # every quantity is a multiple of it
+    max_price: Decimal
+    max_quantity: Decimal
+    max_open_orders: int | None  # of one owner; None: no limit
+    price_band_bp: int | None  # hundredths of a percent around the last trade; None: no band
+    halted: bool
+    sequence: int
+    open_orders: int
+    last_price: Decimal | None
+    open_24h: Decimal | None
+    high_24h: Decimal | None
+    low_24h: Decimal | None
+    volume_24h: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether all nodes agree. ``sequences`` says where each market was compared."""
 
@@ -137,6 +158,31 @@ def trade_of(instrument: Instrument, view: TradeView) -> Trade:
         maker=view.maker_owner,
         taker=view.taker_owner,
         time_ns=view.time_ns,
+    )
+
+
+def market_of(instrument: Instrument, status: MarketStatus, day: DayView) -> Market:
+    """Return a market in decimals."""
+
+    def price(ticks: int) -> Decimal | None:
+        return _price(instrument, ticks) if ticks else None
+
+    return Market(
+        symbol=instrument.symbol,
+        tick=_price(instrument, 1),
+        lot=_quantity(instrument, 1),
+        max_price=_price(instrument, instrument.max_price),
+        max_quantity=_quantity(instrument, instrument.max_quantity),
+        max_open_orders=instrument.max_open_orders or None,
+        price_band_bp=instrument.price_band or None,
+        halted=status.halted,
+        sequence=status.sequence,
+        open_orders=status.open_orders,
+        last_price=price(status.last_price),
+        open_24h=price(day.open),
+        high_24h=price(day.high),
+        low_24h=price(day.low),
+        volume_24h=_quantity(instrument, day.volume),
     )
 
 

@@ -197,6 +197,26 @@ def test_version_and_help(nowhere):
     assert "Global options:" in said.out
 
 
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stream_is_no_bug(nowhere, closed):
+    command = [sys.executable, "-m", "p2pcli.cli.main", "config", "path"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command], env=nowhere.environ, capture_output=True
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_disk_that_is_full_where_stdout_goes_is_one_error(nowhere, output):
+    command = [sys.executable, "-m", "p2pcli.cli.main", "config", "show", "-o", output]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, env=nowhere.environ, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def _verbs(group, path=("p2px",)):
     context = click.Context(group)
     for name in group.list_commands(context):

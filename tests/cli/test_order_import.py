@@ -1,9 +1,12 @@
 """``p2px order import``: a result for every line, and nothing done twice."""
 
 import json
+import subprocess
 from signal import SIGINT
 
 import pytest
+
+from .conftest import PROGRAM
 
 pytestmark = pytest.mark.slow
 
@@ -192,3 +195,11 @@ def test_an_interrupted_import_says_how_it_goes_on(p2px, tmp_path):
     assert said.out.rstrip().endswith(
         "import the file again: lines with a client order id are not done twice"
     )
+
+
+def test_a_closed_standard_input_is_named(p2px):
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *PROGRAM, "order", "import", "-"]
+    done = subprocess.run(
+        command, env=p2px.environ, cwd=p2px.cwd, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: standard input is closed")

@@ -228,3 +228,35 @@ def test_the_package_loads_its_api_only_when_asked() -> None:
     assert said.stdout.strip() == "['p2pcli']"
     with pytest.raises(AttributeError, match="Exchange"):
         p2pcli.Exchange  # noqa: B018
+    for name in p2pcli.__all__:
+        assert getattr(p2pcli, name)
+
+
+def test_trades_are_followed_from_the_first_through_a_kill(
+    cluster: Cluster, ann: ExchangeClient, bob: ExchangeClient
+) -> None:
+    ann.sell(3, 100)
+    with cluster.client("client1") as reader:
+        known = reader.trades(10_000)
+        bob.buy(1, 100)
+        following = reader.follow_trades(after=known[-1].trade_id if known else 0)
+        first = next(following)
+        cluster.kill("client1")
+        bob.buy(2, 100)
+        second = next(following)
+        assert (first.quantity, second.quantity) == (1, 2)
+        assert int(second.trade_id) == int(first.trade_id) + 1
+        assert next(reader.follow_trades(after=0)).trade_id == "1"
+    cluster.wait()
+
+
+def test_markets_tell_their_rules_and_their_day(ann: ExchangeClient, bob: ExchangeClient) -> None:
+    ann.sell(1, 150)
+    bob.buy(1, 150)
+    btc, eth = ann.markets()
+    assert (btc.symbol, btc.tick, btc.halted) == ("BTC/USD", Decimal("0.01"), False)
+    assert btc.last_price == 150
+    assert btc.high_24h is not None
+    assert btc.high_24h >= 150
+    assert btc.volume_24h >= 1
+    assert (eth.symbol, eth.max_open_orders, eth.price_band_bp) == ("ETH/USD", None, None)
