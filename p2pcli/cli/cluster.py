@@ -10,6 +10,7 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import as_seconds, complete_processes
 from p2pcli.cli.render.processes import (
     clusters_table,
+    error_lines,
     processes_document,
     processes_table,
     state_words,
@@ -141,7 +142,7 @@ def up(
         screen.hint("nodes announce themselves once it answers; p2px cluster status tells")
     if screen.is_text:
         screen.note(_up_words(report, started.already_running, is_whole=not trouble))
-        screen.table(processes_table(report, monotonic()))
+        _show(invocation, report)
         if not attach:
             _show_first_steps(invocation, report)
     else:
@@ -340,7 +341,9 @@ def scale(invocation: Invocation, count: int | None, bots: int | None) -> None:
 
 
 def _show(invocation: Invocation, report: ClusterReport) -> None:
-    if invocation.screen.is_text:
-        invocation.screen.table(processes_table(report, monotonic()))
+    screen = invocation.screen
+    if screen.is_text:
+        screen.table(processes_table(report, monotonic()))
+        screen.lines(error_lines(report, screen.paint))
     else:
-        invocation.screen.objects(processes_document(report, monotonic()))
+        screen.objects(processes_document(report, monotonic()))

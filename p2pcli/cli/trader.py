@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from p2pcli.cli.reach import addresses, reach
+from p2pcli.clock import monotonic
 from p2pcli.errors import NotRunning, P2pxError, TimedOut
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
     from p2pcli.node.roaming import RoamingClient
 
+ATTEMPT_S = 2.0  # for the first node, of the whole client.timeout
+SHORTEST_S = 0.5  # for the others
 MAX_TRADES = 1000  # told of at once
 
 
@@ -71,15 +74,21 @@ class Trader:
         Raises what certainly changed nothing (``Busy`` and other refusals to take a request), or
         ``Unknown`` when no node answered within the client timeout.
         """
+        left = None
         if self._roaming is None:
+            began, whole = monotonic(), self.client.timeout
             try:
+                self.client.timeout = min(ATTEMPT_S, whole)  # a node that hangs must leave the others time
                 return self.client.submit(market, commands)
             except (Busy, TimedOut, NotRunning) as error:
                 self._tell_request(error.request_name)
                 self._invocation.tell(f"{self.node}: {error.message}; asking every node")
                 self._roaming = self._roam()
+                left = max(whole - (monotonic() - began), SHORTEST_S)
+            finally:
+                self.client.timeout = whole
         try:
-            return self._roaming.submit(market, commands)
+            return self._roaming.submit(market, commands, left)
         except P2pxError as error:
             self._tell_request(error.request_name)
             raise

@@ -134,8 +134,7 @@ class AnsweredLines:
         except (OSError, sqlite3.Error, msgspec.MsgspecError) as error:
             raise NotNoted(
                 f"what imports were answered cannot be noted in {self._path}: {error}",
-                hint="make room and import the file again; if it is damaged, delete it, and the exchange's"
-                " memory of ids is what is left",
+                hint="make room, or delete it when it is damaged",
             ) from error
 
 

@@ -76,14 +76,15 @@ class RoamingClient:
             self._leave()
             self._failed = None
 
-    def submit(self, market: str, commands: Sequence[Command]) -> Answer:
+    def submit(self, market: str, commands: Sequence[Command], within: float | None = None) -> Answer:
         """Carry out the commands exactly once and return their outcomes.
 
+        ``within`` is the time for this one in seconds, when somebody has waited before; else ``deadline_s``.
         Commands without an id are given one. Raises a refusal (``Busy``, ``NobodyServes``,
         ``BadRequest`` ...) only when certainly nothing took effect, and otherwise ``Unknown``.
         """
         named = [with_id(command) for command in commands]
-        deadline = monotonic() + self._deadline_s
+        deadline = monotonic() + (self._deadline_s if within is None else within)
         pause = FIRST_PAUSE_S
         is_unknown = False
         trouble: P2pxError

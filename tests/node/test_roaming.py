@@ -1,6 +1,7 @@
 """A client that goes on through any node, and never calls refused what may have happened."""
 
 import threading
+from time import monotonic
 
 import pytest
 
@@ -99,3 +100,10 @@ def test_hanging_up_leads_back_to_the_first_node(start_node):
         client.close()
         client.submit(MARKET, [SELL])
         assert client.address == one.address
+
+
+def test_somebody_who_has_waited_before_gives_it_less_time():
+    began = monotonic()
+    with RoamingClient(list, CREDENTIALS, "ann", deadline_s=3600) as client, pytest.raises(NobodyServes):
+        client.submit(MARKET, [SELL], within=0.1)
+    assert monotonic() - began < 600

@@ -45,13 +45,10 @@ def processes_table(report: ClusterReport, now: float) -> Table:
             _addresses(child.addresses),
             age(child.uptime_s(now)) if child.state is State.RUNNING else "-",
             str(child.restarts),
-            Cell(child.last_error, "bad"),
         )
         for child in report.children
     ]
-    rows.append(
-        ("supervisor", "supervisor", state_cell("running"), str(report.supervisor), "-", "-", "-", "")
-    )
+    rows.append(("supervisor", "supervisor", state_cell("running"), str(report.supervisor), "-", "-", "-"))
     columns = (
         Column("NAME"),
         Column("KIND"),
@@ -60,11 +57,15 @@ def processes_table(report: ClusterReport, now: float) -> Table:
         Column("ADDRESS", wraps=True),
         Column("UPTIME", right=True),
         Column("RESTARTS", right=True),
-        Column("LAST ERROR", wraps=True),
     )
-    if not any(child.last_error for child in report.children):
-        return Table(columns[:-1], [row[:-1] for row in rows])
     return Table(columns, rows)
+
+
+def error_lines(report: ClusterReport, paint: Paint = plain) -> list[str]:
+    """Return what each process last ended with, below the table: beside it there is no room in 80 columns."""
+    return [
+        f"{child.name}: {paint(child.last_error, 'bad')}" for child in report.children if child.last_error
+    ]
 
 
 def processes_document(report: ClusterReport, now: float) -> list[dict[str, Any]]:
