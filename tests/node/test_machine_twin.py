@@ -70,7 +70,7 @@ def test_long_stream_of_batches_comes_out_as_the_twin_says(define, seed):
     assert compared.twin.forgotten > 50, "no id was forgotten and used again"
 
 
-@settings(max_examples=300)
+@settings(max_examples=max(300, settings().max_examples))
 @given(
     st.sampled_from(list(FEW.values())),
     st.lists(st.tuples(GROUPS, st.sampled_from(["", "", "", "restart", "new rules"])), max_size=8),
