@@ -20,8 +20,19 @@ from p2pcli.node.snapshots import SnapshotFailed, Snapshots
 
 TICK_S = 0.5
 DURABLE_S = 30.0  # longest wait for history before a snapshot is put off
+COMMANDS_PER_ORDER = 4  # between two snapshots, for each order at rest ...
+COMMANDS = 4_000_000  # ... and in all, unless more orders rest: a restart carries so many out in 6 s
 
 logger = logging.getLogger(__name__)
+
+
+def is_worth_it(applied: int, resting: int) -> bool:
+    """Say whether a snapshot of so many orders at rest is worth taking, so many commands after the last.
+
+    It costs about a command's work for each of them: of a million every 100,000 commands it was most of a
+    node's work, every million a third of it.
+    """
+    return applied >= min(COMMANDS_PER_ORDER * resting, max(COMMANDS, resting))
 
 
 class Checkpoints:
@@ -52,7 +63,7 @@ class Checkpoints:
         """Look every half second, and whenever a digest is due, until stopped; then take a last snapshot."""
         while not self._stopping.is_set():
             self._replica.digest_due.wait(TICK_S)
-            if self.is_due():
+            if self._is_due():
                 self._snapshot()
             if (due := self._replica.due_digest()) is not None:
                 self._tell(*due)
@@ -60,17 +71,12 @@ class Checkpoints:
         if self._replica.commands_since_snapshot and not self._replica.differs:
             self._snapshot()
 
-    def is_due(self) -> bool:
-        """Say whether enough commands were applied since the last snapshot to be worth the next one.
-
-        A snapshot costs about a command's work for every order at rest: of a million orders every 100,000
-        commands, it was most of a node's work.
-        """
+    def _is_due(self) -> bool:
         applied = self._replica.commands_since_snapshot
         if applied < self._commands:
             return False
         with self._replica.reading() as machine:
-            return applied >= machine.open_orders
+            return is_worth_it(applied, machine.open_orders)
 
     def _snapshot(self) -> None:
         sequence, data = self._replica.snapshot()
