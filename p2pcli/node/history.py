@@ -128,6 +128,8 @@ class History:
                     self._changed.wait(RETRY_S)
                 continue
             with self._changed:
+                if self._failed:
+                    logger.warning("history is written again, up to sequence %d", rows[-1].sequence)
                 self._failed = ""
                 self._written = rows[-1].sequence
                 for _ in rows:
@@ -236,5 +238,6 @@ class History:
             )
             self._writer.execute("COMMIT")
         except sqlite3.Error:
-            self._writer.execute("ROLLBACK")
+            if self._writer.in_transaction:  # a full disk has ended it already
+                self._writer.execute("ROLLBACK")
             raise
