@@ -46,8 +46,9 @@ def cluster_status(invocation: "Invocation") -> ClusterStatus:
 
 
 def _status(invocation: "Invocation", report: ClusterReport) -> ClusterStatus:
-    answers, (others, problems) = node_answers(invocation, report), joined_answers(invocation, report)
-    status = status_of(report, answers, monotonic(), others, problems, _rotation(invocation))
+    answers, silent = node_answers(invocation, report)
+    others, problems = joined_answers(invocation, report)
+    status = status_of(report, answers, monotonic(), others, [*silent, *problems], _rotation(invocation))
     if status.state == ClusterState.READY.value and (why := no_registry(invocation, report)):
         invocation.tell(why)
         status = msgspec.structs.replace(status, state=ClusterState.DEGRADED.value)
@@ -82,10 +83,11 @@ def watched_status(invocation: "Invocation", control: Control) -> Iterator[Clust
         sleep(WATCH_S)
 
 
-def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, NodeStatus]:
-    """Return what each running node says of itself, without those that do not answer."""
+def node_answers(invocation: "Invocation", report: ClusterReport) -> tuple[dict[str, NodeStatus], list[str]]:
+    """Return what each running node says of itself, and why some do not."""
     credentials = invocation.credentials
     answers = {}
+    problems = []
     for child in report.nodes:
         address = child.addresses.get("rpc")
         if child.state is not State.RUNNING or not address:
@@ -95,8 +97,8 @@ def node_answers(invocation: "Invocation", report: ClusterReport) -> dict[str, N
             with ExchangeClient(host, int(port), credentials, timeout=NODE_ANSWER_S) as client:
                 answers[child.name] = client.status()
         except P2pxError as error:
-            invocation.tell(f"{child.name}: {error.message}")
-    return answers
+            problems.append(f"{child.name}: {error.message}")
+    return answers, problems
 
 
 def _rotation(invocation: "Invocation") -> str:

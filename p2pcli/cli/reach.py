@@ -196,4 +196,6 @@ def _nobody(
     what = f"node {wanted}" if wanted else "no node"
     answers = "does not answer" if wanted else "answers"
     why = "; ".join(error.message for error in failures) or "it has no address now"
-    return NodeDown(f"{what} of cluster {cluster} {answers}: {why}", hint="p2px cluster status")
+    hints = {error.hint for error in failures if isinstance(error, Conflict)}
+    hint = next(iter(hints)) if len(hints) == 1 else None  # what all of them say helps more
+    return NodeDown(f"{what} of cluster {cluster} {answers}: {why}", hint=hint or "p2px cluster status")

@@ -38,6 +38,8 @@ def verify(invocation: Invocation) -> int:
         others = strangers(invocation, report, invocation.config.client.timeout)
         clients |= others.clients
         problems += others.problems
+        if not clients and not problems:
+            raise not_running(invocation.folder.name)
         if not clients:
             raise NodeDown("no node answers: " + "; ".join(problems), hint="p2px cluster status")
         markets: dict[str, dict[str, tuple[int, str]]] = {}

@@ -69,7 +69,7 @@ class ClusterStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     registry: list[StatusOfMember]
     supervisor: StatusOfSupervisor
     bots: list[StatusOfBot] = []  # left out when there are none
-    problems: list[str] = []  # nodes elsewhere that are announced and do not answer; left out: none
+    problems: list[str] = []  # why nodes that run or are announced do not answer; left out: none
     rotation: str = ""  # how far replacing the secret is: begun or switched; left out: it is not
     moving: dict[str, str] = {}  # sealed markets, and where each log goes; left out: none
 

@@ -288,6 +288,20 @@ def test_a_program_elsewhere_needs_addresses_a_key_and_the_ca_alone(first, tmp_p
     refused(BadArgument, "is a key of cluster default, not of other", cluster="other")
 
 
+def test_why_nodes_cannot_be_asked_is_shown_and_what_helps(first):
+    own = first.folder.tls / "ca.pem"
+    kept = own.read_text()
+    own.write_text(new_authority("default", 1_800_000_000).certificate)
+    try:
+        status = first("cluster", "status", "-o", "json")
+        refused = first("order", "ls")
+    finally:
+        own.write_text(kept)
+    assert (status.code, status.json["state"]) == (1, "degraded")
+    assert status.json["problems"][0].startswith("client1: the certificate of 127.0.0.1:")
+    assert "hint: it is another cluster, or its CA was replaced" in refused.err
+
+
 def test_secret_and_ca_are_replaced_under_load_on_all_machines_and_no_order_is_lost(first, second, token):
     first("keys", "create", "ann", "--out", "old.key")
     trade = ("order", "buy", "1@20", "--node", "bob", "--key")
