@@ -102,7 +102,10 @@ class Trader:
         if isinstance(outcome, Repeated):
             sequence, outcome = outcome.sequence, outcome.outcome
         if isinstance(outcome, Refused):
-            raise refusal(instrument, command, outcome, self.owner)
+            refused = refusal(instrument, command, outcome, self.owner)
+            if is_repeated:  # what it says may be over by now: a market that was halted, a book that was full
+                refused.hint = f"so this id was answered before, at sequence {sequence}; another id asks anew"
+            raise refused
         return Carried(outcome, sequence, is_repeated)
 
     def book(self, instrument: Instrument) -> BookView:

@@ -10,6 +10,7 @@ import click
 from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import market_option, node_option
 from p2pcli.cli.reach import reach
+from p2pcli.cli.render.quantities import moment
 from p2pcli.cli.render.tape import EXPORT_FIELDS, Tape
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.watch import Watch
@@ -115,7 +116,7 @@ def export(invocation: Invocation, shape: str | None, node: str | None, market: 
             return
         writer = csv.DictWriter(sys.stdout, EXPORT_FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(documents)
+        writer.writerows({**document, "time": moment(document["time_ns"])} for document in documents)
 
 
 def _every_trade(client: ExchangeClient, instrument: Instrument) -> Iterator[TradeView]:

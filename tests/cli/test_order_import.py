@@ -203,3 +203,18 @@ def test_a_closed_standard_input_is_named(p2px):
         command, env=p2px.environ, cwd=p2px.cwd, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: standard input is closed")
+
+
+def test_what_was_dropped_or_refused_is_said_also_when_it_is_said_again(p2px):
+    text = "side,quantity,price,client_order_id\nbuy,1,,d-1\nbuy,1,100,d-2\nsell,1,100,d-3\n"
+    assert p2px("order", "import", "-", text=text).out.splitlines()[0].endswith("@ market  ioc  expired")
+    p2px("market", "halt", "BTC/USD")
+    more = text + "buy,1,100,d-4\n"
+    p2px("order", "import", "-", text=more)
+    p2px("market", "resume", "BTC/USD")
+    said = p2px("order", "import", "-", text=more)
+    assert said.out.splitlines()[-1].endswith("only cancels are taken  (again)")
+    assert said.err.endswith("3 accepted, 1 refused; 4 of them in an earlier import\n")
+    alone = p2px("order", "buy", "1@100", "--client-id", "d-4", "--node", "client1")
+    assert alone.code == 1
+    assert "hint: so this id was answered before, at sequence " in alone.err

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from p2pcli.cli.render.quantities import moment
 from p2pcli.market.commands import Side
 
 pytestmark = pytest.mark.slow
@@ -91,7 +92,9 @@ def test_following_on_a_terminal_colours_the_takers_side(p2px, trade):
 def test_export_writes_every_trade_from_the_first(p2px, trade):
     trade(100)
     rows = list(csv.DictReader(io.StringIO(p2px("trades", "export").out)))
-    assert list(rows[0]) == FIELDS
+    assert list(rows[0]) == [*FIELDS, "time"]
+    for row in rows:
+        assert row.pop("time") == moment(int(row["time_ns"]))
     assert [int(row["trade_id"]) for row in rows] == list(range(1, len(rows) + 1))
     as_json = p2px("trades", "export", "--format", "jsonl").lines
     assert [

@@ -10,7 +10,7 @@ from p2pcli.cli.render.ink import Paint, plain
 from p2pcli.cli.render.quantities import price_or_market
 from p2pcli.errors import P2pxError
 from p2pcli.market.commands import Amend, Cancel, Place
-from p2pcli.market.events import Amended, Cancelled, Outcome, Placed, Refused, Repeated
+from p2pcli.market.events import Amended, Cancelled, Outcome, Placed, Refused, Repeated, Status
 from p2pcli.market.refusals import refusal
 
 NO_ANSWER = ("error", "unknown")  # the line makes no sense; no answer came
@@ -102,12 +102,20 @@ def refused_or_answered(item: FileCommand, outcome: Outcome, sequence: int, owne
         case Refused():
             error = refusal(instrument, command, outcome, owner)
             return Result(
-                item.line, word, error.message, sequence, client_order_id=client_order_id, error=error
+                item.line,
+                word,
+                error.message,
+                sequence,
+                client_order_id=client_order_id,
+                is_repeated=is_repeated,
+                error=error,
             )
         case Placed() | Amended():
             text = f"{instrument.order_name(outcome.order)}  {_asked(item)}"
             if outcome.filled:
                 text += f"  filled {instrument.quantity_text(outcome.filled)}"
+            if not outcome.status.is_open and outcome.status is not Status.FILLED:
+                text += f"  {outcome.status.name.lower()}"
             return Result(
                 item.line,
                 word,

@@ -25,6 +25,7 @@ EXPORT_FIELDS = (
     "maker",
     "taker",
     "time_ns",
+    "time",  # for people and spreadsheets; not in JSON
 )
 
 
