@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import as_seconds, market_option, node_option
+from p2pcli.cli.options import count_option, market_option, node_option, time_option
 from p2pcli.cli.render.bench import bars, compared, heading, table, usage
 from p2pcli.cli.verbs import Verb
 from p2pcli.cli.words import market_named
@@ -40,47 +40,18 @@ class BadResultFile(BadInput):
         "p2px bench -o json > before.json && p2px bench --compare before.json",
     ),
 )
-@click.option(
+@count_option(
     "--orders",
-    default=20_000,
-    show_default=True,
-    type=click.IntRange(100, 10_000_000),
-    metavar="N",
-    help="In each mode; at most 5,000 in the closed loop, 10 s in the open one.",
+    20_000,
+    10_000_000,
+    "In each mode; at most 5,000 in the closed loop, 10 s in the open one.",
+    least=100,
 )
-@click.option(
-    "--seconds",
-    callback=as_seconds,
-    metavar="TIME",
-    help="How long each mode takes, whatever number of orders that is.",
-)
-@click.option(
-    "--window",
-    default=256,
-    show_default=True,
-    type=click.IntRange(1, 5_000),
-    metavar="N",
-    help="Orders in flight of each client when pipelined.",
-)
-@click.option(
-    "--batch",
-    default=100,
-    show_default=True,
-    type=click.IntRange(1, 1_000),
-    metavar="N",
-    help="Orders in a frame when batched.",
-)
-@click.option(
-    "--clients", default=1, show_default=True, type=click.IntRange(1, 64), metavar="N", help="At once."
-)
-@click.option(
-    "--rate",
-    default=1000,
-    show_default=True,
-    type=click.IntRange(1, 1_000_000),
-    metavar="N",
-    help="Orders a second in the open loop.",
-)
+@time_option("--seconds", None, "How long each mode takes, whatever number of orders that is.")
+@count_option("--window", 256, 5_000, "Orders in flight of each client when pipelined.")
+@count_option("--batch", 100, 1_000, "Orders in a frame when batched.")
+@count_option("--clients", 1, 64, "Clients at once.")
+@count_option("--rate", 1000, 1_000_000, "Orders a second in the open loop.")
 @click.option(
     "--mode",
     "modes",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p2pcli.cli.invocation import Invocation
-from p2pcli.cli.options import as_seconds, market_option
+from p2pcli.cli.options import count_option, market_option, time_option
 from p2pcli.cli.render.table import Cell, Column, Table
 from p2pcli.cli.verbs import Group
 from p2pcli.cli.words import market_named
@@ -32,26 +32,10 @@ chaos = Group("chaos", help="Kill and pause processes under load, and see that n
     ),
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="The same faults and orders again.")
-@click.option(
-    "--duration", default="30s", show_default=True, callback=as_seconds, metavar="TIME", help="Of the load."
-)
-@click.option("--clients", default=8, show_default=True, type=click.IntRange(1, 64), metavar="N")
-@click.option(
-    "--rate",
-    default=400,
-    show_default=True,
-    type=click.IntRange(1, 100_000),
-    metavar="N",
-    help="Orders a second, of all clients together.",
-)
-@click.option(
-    "--every",
-    default="2s",
-    show_default=True,
-    callback=as_seconds,
-    metavar="TIME",
-    help="Between two faults, on average; they may overlap.",
-)
+@time_option("--duration", "30s", "Of the load.")
+@count_option("--clients", 8, 64, "Clients at once.")
+@count_option("--rate", 400, 100_000, "Orders a second, of all clients together.")
+@time_option("--every", "2s", "Between two faults, on average; they may overlap.")
 @click.option(
     "--fault",
     "faults",

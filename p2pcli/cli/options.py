@@ -123,3 +123,22 @@ def market_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def owner_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--owner``, which takes the cluster's secret unless it is the key's own."""
     return click.option("--owner", metavar="NAME", callback=_owner_named, help=text)
+
+
+def count_option(name: str, default: int, most: int, text: str, least: int = 1) -> Callable[..., Any]:
+    """Add an option that counts something, from ``least`` to ``most``."""
+    return click.option(
+        name,
+        default=default,
+        show_default=True,
+        type=click.IntRange(least, most),
+        metavar="N",
+        help=text,
+    )
+
+
+def time_option(name: str, default: str | None, text: str) -> Callable[..., Any]:
+    """Add an option that is a length of time, given to the command in seconds."""
+    return click.option(
+        name, default=default, show_default=True, callback=as_seconds, metavar="TIME", help=text
+    )
