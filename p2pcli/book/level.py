@@ -48,6 +48,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     # stays until others pass: so one comparison tells a taker that there is nothing to take.
     remaining: int
     moment: Moment  # when it was placed
+    memo: object = None  # for whoever placed it; the book never looks
 
     @property
     def count(self) -> int:

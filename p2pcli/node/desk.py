@@ -16,12 +16,13 @@ from p2pcli.market.commands import (
 )
 from p2pcli.market.events import (
     Outcome,
+    Placed,
     Reason,
     Refused,
     Repeated,
 )
-from p2pcli.market.notes import Notes
-from p2pcli.node.memory import MAX_TOGETHER, Remembered, Request, ids_of
+from p2pcli.market.notes import EACH, HEAD, Notes
+from p2pcli.node.remembered import MAX_TOGETHER, Remembered, Request, ids_of
 from p2pcli.node.rules import ALLOW, GTC, RULES, Account, Rules
 
 MAX_OWNERS = 10_000  # known at once; of more, the longest silent one without open orders is forgotten
@@ -66,7 +67,7 @@ class Desk(Rules):
         self._now = now
         account = self._account(owner)
         memory = account.memory
-        answers = memory.answers
+        answers, older, kept = memory.answers, memory.older, memory.kept
         remember = answers.setdefault
         known = len(answers)
         place, cancel = self.book.place, self.book.cancel
@@ -87,8 +88,12 @@ class Desk(Rules):
                     and len(command_id) <= MAX_ID_LENGTH
                 ):
                     number = self.last_order + 1
-                    # One look for both questions: is the id new, and where does it go.
-                    if not command_id or remember(command_id, number) == number:
+                    # A forgotten id is new, though it may be there. The last look also gives it its place.
+                    is_new = command_id not in older and command_id not in kept
+                    if not command_id or (
+                        (is_new or memory.first(command_id, request) is None)
+                        and remember(command_id, number) == number
+                    ):
                         self.last_order = number
                         trades = place(number, account, command, quantity, now)
                         if trades is None:
@@ -106,6 +111,8 @@ class Desk(Rules):
                         self.last_price = price
                         prices.append(price)
                         lots.append(quantity - left)
+                        if left and command_id:  # it rests, and does not tell what it was answered
+                            account.orders[number].memo = self._answered(command, notes, count)
                         continue
             elif type(command) is Cancel and command.order and not command.command_id:
                 order = cancel(account, command.order)
@@ -117,19 +124,25 @@ class Desk(Rules):
             note(self._answer(account, command, request))
             most, dearest, usual_mode = self._calm  # it may have changed the rules
         if prices:
-            self.tally.add(now.time_ns, prices, sum(lots), self.last_trade - trades_before)
-            prices.clear()
-            lots.clear()
-        if len(answers) > known:
-            request.ids = len(answers) - known
-            self._remember(account, request)
+            self._tell_tally(self.last_trade - trades_before)
+        self._remember(account, request, len(answers) - known)
         return notes
 
-    def _remember(self, account: Account, request: Request) -> None:
+    def _answered(self, place: Place, notes: Notes, makers: int) -> Remembered:
+        return Remembered(place, self._now.sequence, notes[-HEAD - EACH * makers :])
+
+    def _tell_tally(self, trades: int) -> None:
+        self.tally.add(self._now.time_ns, self._prices, sum(self._lots), trades)
+        self._prices.clear()
+        self._lots.clear()
+
+    def _remember(self, account: Account, request: Request, ids: int) -> None:
+        if ids == 0:
+            return
         assert self.instrument is not None, "nothing is answered before"
-        request.last = self.last_order
+        request.last, request.ids = self.last_order, ids
         account.memory.keep(request)
-        account.memory.forget(self.instrument.remembered_ids, account.orders)
+        account.memory.forget(self.instrument.remembered_ids)
 
     def _answer(self, account: Account, command: Command, request: Request) -> Outcome:
         """Carry out any command, unless its id was answered before (M7)."""
@@ -145,10 +158,13 @@ class Desk(Rules):
         first = memory.first(command_id, request)
         if first is None:
             outcome = RULES[type(command)](self, instrument, account, command)
-            if type(command) is Place:
-                memory.answers[command_id] = self.last_order
-            else:
-                memory.note(command_id, Remembered(command, self._now.sequence, [outcome]))
+            remembered = Remembered(command, self._now.sequence, [outcome])
+            if type(command) is not Place:
+                memory.note(command_id, remembered)
+                return outcome
+            memory.answers[command_id] = number = self.last_order
+            if isinstance(outcome, Placed) and outcome.remaining and (outcome.fills or outcome.removed):
+                account.orders[number].memo = remembered
             return outcome
         if first.command != command:
             return Refused(Reason.ID_REUSED)

@@ -28,7 +28,6 @@ from p2pcli.market.views import BookView, DayView, OrderView
 from p2pcli.node.body import Body, Group, decode_body
 from p2pcli.node.desk import Desk
 from p2pcli.node.keys import Keys
-from p2pcli.node.memory import Memory
 from p2pcli.node.moving import check_follows, moved, step_of
 from p2pcli.node.picture import Picture
 from p2pcli.node.rules import Account
@@ -247,16 +246,17 @@ class Machine:
             desk.last_order,
             desk.last_trade,
             [],
-            [
-                OwnerState(name, account.memory.requests(), account.memory.kept())
-                for name, account in desk.accounts.items()
-            ],
+            [OwnerState(name, account.memory.requests()) for name, account in desk.accounts.items()],
             desk.tally.minutes(),
             list(desk.keys),
             self.moving,
         )
         return Picture(
-            state, orders, [order.remaining for order in orders], [order.place for order in orders]
+            state,
+            orders,
+            [order.remaining for order in orders],
+            [order.place for order in orders],
+            [order.memo for order in orders],
         )
 
     def snapshot(self) -> bytes:
@@ -287,10 +287,11 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
         sessions = Sessions.from_values(state.sessions)
         if state.instrument is not None:
             desk.rule(state.instrument.checked(), state.halted)
-        for owner in state.owners:
-            if owner.owner in desk.accounts:
-                raise ValueError(f"owner {owner.owner[:64]!r} occurs twice")
-            desk.accounts[owner.owner] = Account(owner.owner, Memory.of(owner.requests, owner.kept))
+        for known in state.owners:
+            if known.owner in desk.accounts:
+                raise ValueError(f"owner {known.owner[:64]!r} occurs twice")
+            desk.accounts[known.owner] = account = Account(known.owner)
+            account.memory.restore(known.requests)
         desk.keys = Keys(state.keys)
     except (BadSessions, BadInstrument, ValueError) as error:
         raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
@@ -300,18 +301,22 @@ def _restored(state: State) -> tuple[Sessions, Desk]:
     desk.tally = Tally(state.minutes)
     moments: dict[int, Moment] = {}  # orders of one entry share theirs, as they did before
     for order in state.orders:
-        account = desk.accounts.get(order.owner)
+        owner = desk.accounts.get(order.owner)
         place = order.place
-        known = 0 < order.id <= desk.last_order and account is not None and order.id not in account.orders
+        is_new = 0 < order.id <= desk.last_order and owner is not None and order.id not in owner.orders
         whole = 0 < order.remaining <= place.quantity <= MAX_WHOLE and 0 < place.price <= MAX_WHOLE
-        if not known or not whole or desk.book.crossed(place.side, place.price):
+        if not is_new or not whole or desk.book.crossed(place.side, place.price):
             raise BadSnapshot(
                 f"snapshot at sequence {state.sequence}: order {order.id} cannot rest where it is listed"
             )
-        assert account is not None
+        assert owner is not None
         moment = moments.setdefault(order.sequence, Moment(order.sequence, order.time_ns))
         # In priority order, so each comes to rest behind those it was behind before, and none can trade.
-        desk.book.place(order.id, account, place, order.remaining, moment)
+        desk.book.place(order.id, owner, place, order.remaining, moment)
+        try:
+            owner.memory.restore_open(owner.orders[order.id], order.first)
+        except ValueError as error:
+            raise BadSnapshot(f"snapshot at sequence {state.sequence}: {error}") from error
     return sessions, desk
 
 

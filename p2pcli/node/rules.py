@@ -49,6 +49,7 @@ from p2pcli.market.instrument import BadInstrument, Instrument, as_instrument
 from p2pcli.market.notes import FirstOutcome
 from p2pcli.node.keys import Keys
 from p2pcli.node.memory import Memory
+from p2pcli.node.remembered import first_of
 from p2pcli.node.tally import Tally
 
 BASIS = 10_000  # basis points in 1
@@ -69,9 +70,9 @@ class Account(Owner):
 
     __slots__ = ("memory",)
 
-    def __init__(self, name: str, memory: Memory | None = None) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.memory = Memory() if memory is None else memory
+        self.memory = Memory(self.orders)
 
 
 class Arrival(NamedTuple):
@@ -249,8 +250,10 @@ class Rules:
             return Amended(number, _FILLED, filled, place.price, filled, 0, _NO_FILLS, _NONE_REMOVED)
         price = amend.price or place.price
         wanted = quantity - filled
+        first = first_of(order) if place.client_order_id else None
         if price == place.price and wanted <= order.remaining:
             self.book.reduce(order, quantity)
+            order.memo = first
             status = _PARTIALLY_FILLED if filled else _OPEN
             return Amended(number, status, quantity, price, filled, wanted, _NO_FILLS, _NONE_REMOVED)
         refused = self._outside_band(instrument, number, price) if instrument.price_band else None
@@ -261,6 +264,8 @@ class Rules:
         self.book.cancel(account, number)
         place = replace(place, quantity=quantity, price=price)
         status, left, fills, removed = self._arrive(instrument, number, account, place, wanted, order.moment)
+        if number in account.orders:
+            account.orders[number].memo = first
         if filled and status is _OPEN:
             status = _PARTIALLY_FILLED
         resting = left if status <= _PARTIALLY_FILLED else 0

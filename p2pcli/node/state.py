@@ -1,8 +1,8 @@
 """The state of a market at one sequence as bytes, and back: snapshots, and what their digest proves.
 
-    "p2px state 4\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
+    "p2px state 5\\n" | BLAKE2b-256 of the rest, 32 bytes | MessagePack of ``State``
 
-In a file the first line also says who wrote it: ``p2px state 4 by 0.1.0``. That is no part of the state.
+In a file the first line also says who wrote it: ``p2px state 5 by 0.1.0``. That is no part of the state.
 
 Canonical: the same state gives the same bytes on every node, whatever it did to get there. Everything is
 listed in an order that the log decides (priority, age) or that sorting does, never in a table's own.
@@ -18,10 +18,10 @@ from p2pcli.errors import Conflict, P2pxError
 from p2pcli.market.commands import Move, Place
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import KeyView
-from p2pcli.node.memory import Remembered, Request
+from p2pcli.node.remembered import Remembered
 from p2pcli.node.tally import Minute
 
-VERSION = 4  # up to 3 each id was remembered by itself, and digests hashed other bytes: not read
+VERSION = 5  # up to 4 ids were remembered in other forms, up to 3 digests hashed other bytes: not read
 MAGIC = b"p2px state %d\n" % VERSION
 DIGEST_BYTES = 32
 
@@ -47,14 +47,14 @@ class Resting(msgspec.Struct, frozen=True, array_like=True, gc=False):
     remaining: int
     sequence: int  # of the entry that placed it
     time_ns: int
+    first: Remembered | None = None  # as what it was placed and answered, if that does not follow from this
 
 
 class OwnerState(msgspec.Struct, frozen=True, array_like=True):
     """What one owner's ids were answered."""
 
     owner: str
-    requests: list[Request]  # that hold the last ids, oldest first
-    kept: list[Remembered]  # older ones of orders that were open when last looked at
+    requests: list[msgspec.Raw]  # that hold the last ids, oldest first, each a ``Request``
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):

@@ -33,6 +33,7 @@ def fault(file: str, *texts: str) -> Fault:
 
 BOOK, LADDER, LEVEL = "book/book.py", "book/ladder.py", "book/level.py"
 DESK, RULES, MACHINE, MEMORY = "node/desk.py", "node/rules.py", "node/machine.py", "node/memory.py"
+REMEMBERED = "node/remembered.py"
 
 FAULTS = {
     "taker's price is used": fault(
@@ -142,20 +143,28 @@ FAULTS = {
         DESK, "        if first is None:\n", "        if first is None or 'Amend' in str(type(command)):\n"
     ),
     "known id is taken for a new one": fault(
-        DESK, "remember(command_id, number) == number:", "remember(command_id, number):"
+        DESK, "remember(command_id, number) == number", "remember(command_id, number)"
     ),
     "an id is forgotten one too early": fault(
         MEMORY, "self._ids - requests[0].ids >= limit", "self._ids - requests[0].ids >= limit - 1"
     ),
-    "id of an open order is forgotten": fault(MEMORY, "if number in open_orders:", "if number < 0:"),
-    "refused second use of an id frees it": fault(
+    "id of an open order is forgotten": fault(
+        MEMORY, "for number in placed if number in opened]", "for number in ()]"
+    ),
+    "an id means an older order than it was last given to": fault(
         MEMORY,
-        "                if _is_answer(request, command, begins):",
-        "                if self.answers.get(ids_of(command)[0]) in self._singly:",
+        "self.answers.get(command_id) or self.older.get(command_id)",
+        "self.answers.get(command_id) or self.kept.get(command_id) or self.older.get(command_id)",
+    ),
+    "first answer of an order that traded at once is that of one that did not": fault(
+        DESK, "account.orders[number].memo = self._answered(command, notes, count)", "pass"
+    ),
+    "first answer of an amended order is that of the new one": fault(
+        RULES, "            account.orders[number].memo = first\n", "            pass\n"
     ),
     "first answer is looked for in the request before": fault(MEMORY, "key=_first) - 1]", "key=_first) - 2]"),
     "answer is that of the command before": fault(
-        MEMORY, "            return at, (number,", "            return max(0, at - 1), (number,"
+        REMEMBERED, "            return at, (number,", "            return max(0, at - 1), (number,"
     ),
     "retry is compared without its options": fault(
         DESK,
@@ -207,9 +216,7 @@ FAULTS = {
         "orders = list(desk.book.orders())",
         "orders = sorted(desk.book.orders(), key=lambda order: order.id)",
     ),
-    "snapshot forgets the ids": fault(
-        MEMORY, "if _is_answer(request, command, at):\n                self", "if 0:\n                self"
-    ),
+    "snapshot forgets the ids": fault(MACHINE, "            account.memory.restore(known.requests)\n", ""),
     "snapshot forgets that the market is halted": fault(
         MACHINE,
         "desk.rule(state.instrument.checked(), state.halted)",

@@ -23,7 +23,7 @@ from p2pcli.market.commands import (
 from p2pcli.market.events import Outcome
 from p2pcli.node.body import encode_body
 from p2pcli.node.machine import Applied, Machine
-from p2pcli.node.memory import ids_of
+from p2pcli.node.remembered import ids_of
 
 SECOND = 1_000_000_000
 DEFINE = Define("BTC/USD", 1, 1_000_000, 1, max_price=1_000, max_quantity=1_000)
