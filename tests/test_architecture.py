@@ -231,6 +231,7 @@ STARRED: dict[str, str] = {
     "cli.order_source": "sockets disk terminal",
     "cli.rich_table": "terminal",
     "cli.screen": "processes terminal",
+    "cli.start": "processes",
     "cli.trader": "clock",
     "cli.trades": "terminal",
     "cli.watch": "clock",

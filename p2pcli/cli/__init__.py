@@ -1,11 +1,11 @@
 """The roof: words typed by people, tables read by people.
 
 ```text
-argv ── main* ── verbs ── order, book, trades, cluster ...   one module a group, imported when it is typed
-           │                 │          │
-           │               words      reach* ── node/client    text -> commands; where the node is
-           │                            │
-         failure       screen* ── render/                      outcomes and views -> text, JSON
+argv ── start* ── main* ── verbs ── order, book, trades ...   one module a group, imported when typed
+                    │                 │
+                    │               words      reach* ── node/client    text -> commands; where the node is
+                    │                            │
+                 failure        screen* ── render/                      outcomes and views -> text, JSON
 ```
 
 Start reading at ``main``: it holds the table of commands and the one place where a failure becomes

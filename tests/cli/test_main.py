@@ -3,6 +3,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 
@@ -195,6 +196,21 @@ def test_version_and_help(nowhere):
     assert "Examples:" in said.out
     assert "p2px order buy 0.5@market" in said.out
     assert "Global options:" in said.out
+
+
+def test_an_early_ctrl_c_ends_it_without_a_word(nowhere):
+    code = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "p2pcli.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from p2pcli.cli.start import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=nowhere.environ, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize("closed", ["1", "2"])
