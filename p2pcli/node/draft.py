@@ -14,16 +14,16 @@ class Draft:
     def __init__(self, time_ns: int = 0) -> None:
         self.time_ns = time_ns
         self.parcels: list[Parcel] = []
+        self.commands = 0  # in all of them
         self._bytes = 0
-        self._commands = 0
 
     def takes(self, parcel: Parcel) -> bool:
         """Take a parcel if it fits, and say whether it did; the first one always does. O(1)."""
-        size, commands = self._bytes + _size(parcel), self._commands + len(parcel.commands)
+        size, commands = self._bytes + _size(parcel), self.commands + len(parcel.commands)
         if self.parcels and (size > _ROOM or commands > MAX_COMMANDS):
             return False
         self.parcels.append(parcel)
-        self._bytes, self._commands = size, commands
+        self._bytes, self.commands = size, commands
         return True
 
     def body(self) -> Body:

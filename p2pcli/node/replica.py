@@ -118,31 +118,47 @@ class Replica:
         early.forget(machine.sequence)
 
     def catch_up(self, through: int) -> None:
-        """Apply everything up to ``through`` from the log."""
-        while self._machine.sequence < through:
-            entries = self._log.read(self._machine.sequence, READ_LIMIT)
+        """Apply everything up to ``through`` from the log, but for what comes from elsewhere meanwhile."""
+        while True:
+            with self._lock:  # another thread may be about to apply what was pushed
+                after = self._machine.sequence
+            if after >= through:
+                return
+            entries = self._log.read(after, min(READ_LIMIT, through - after))
             if not entries:
                 return
             self.offer(entries)
 
-    def settle(self, batch: Batch, sequence: int, body: Body | None) -> tuple[Entry, Applied]:
-        """Apply this node's own batch, which the log has at ``sequence``; return entry and outcomes.
+    def place(self, batch: Batch, sequence: int) -> Entry:
+        """Return this node's own batch, which the log has at ``sequence``, as the entry that it is there.
 
-        Another thread may have read it from the log and applied it already. Of a log that is being moved
-        there are no outcomes: it was not carried out. Raises ``Replaced``, ``LogMoved``.
+        Everything before it is applied then. Raises like ``offer`` and ``Log.read``.
         """
         self.catch_up(sequence - 1)
         with self._lock:
-            machine = self._machine
-            if machine.sequence == sequence - 1:
-                self._apply(Entry(sequence, batch, link(machine.chain, batch)), body)
-            entry, applied = next(mine for mine in reversed(self._mine) if mine[0].sequence == sequence)
+            if self._machine.sequence == sequence - 1:
+                return Entry(sequence, batch, link(self._machine.chain, batch))
+            return self._own(sequence)[0]
+
+    def settle(self, entry: Entry, body: Body | None) -> Applied:
+        """Apply this node's own entry, unless another thread has read it from the log and applied it.
+
+        Of a log that is being moved there are no outcomes: it was not carried out. Raises ``Replaced``,
+        ``LogMoved``.
+        """
+        with self._lock:
+            if self._machine.sequence == entry.sequence - 1:
+                self._apply(entry, body)
+            applied = self._own(entry.sequence)[1]
             self._mine.clear()  # one batch is in flight at a time, and thousands of outcomes are to be freed
         if applied.admission not in (Admission.NEW, Admission.SEALED):
             raise Replaced(
-                f"batch {batch.number} of node {self._name} was not admitted: {applied.admission.name}"
+                f"batch {entry.batch.number} of node {self._name} was not admitted: {applied.admission.name}"
             )
-        return entry, applied
+        return applied
+
+    def _own(self, sequence: int) -> tuple[Entry, Applied]:
+        return next(mine for mine in reversed(self._mine) if mine[0].sequence == sequence)
 
     def wait_for(self, sequence: int, deadline: float) -> None:
         """Return once ``sequence`` is applied. Raises ``NotCaughtUp`` at ``deadline`` (monotonic)."""

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from p2pcli.clock import monotonic
+from p2pcli.log.entry import Batch, Entry
 from p2pcli.log.flock import TwoDoors
 from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.instrument import as_define
-from p2pcli.node.committer import Committer
+from p2pcli.node.body import encode_body
+from p2pcli.node.committer import LARGE, Committer
 from p2pcli.node.machine import Machine
 from p2pcli.node.parcels import own_parcel, parcels
 from p2pcli.node.replica import Replica
@@ -50,7 +52,13 @@ def doors(tmp_path: Path) -> Iterator[TwoDoors]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, doors: TwoDoors) -> Iterator[Any]:
+def pushed() -> list[tuple[int, int]]:
+    """The sequence of each entry that went to the peers, and what was applied here by then."""
+    return []
+
+
+@pytest.fixture
+def start(tmp_path: Path, doors: TwoDoors, pushed: list[tuple[int, int]]) -> Iterator[Any]:
     """Start a committer that waits so long for its turn in the log."""
     log = SqliteLog(tmp_path / "log", durable=False)
     begun = []
@@ -58,8 +66,12 @@ def start(tmp_path: Path, doors: TwoDoors) -> Iterator[Any]:
     def start(append_timeout_s: float) -> Committer:
         replica = Replica("client1", log, Machine(), lambda applied, body: None)
         replica.take_epoch(7)
+
+        def committed(entry: Entry) -> None:
+            pushed.append((entry.sequence, replica.sequence))
+
         committer = Committer(
-            *("client1", BTC, 7, log, replica, lambda entry: None),
+            *("client1", BTC, 7, log, replica, committed),
             queued_commands=100,
             append_timeout_s=append_timeout_s,
         )
@@ -122,3 +134,20 @@ def test_without_a_turn_in_time_everybody_is_told_busy_and_the_next_batch_is_tak
     after = ask(committer, 3)
     wait_until(lambda: after.replies)
     assert after.replies[0].sequence == 2
+
+
+def test_a_large_batch_goes_to_peers_that_write_too_before_it_is_applied_here(start, pushed, tmp_path):
+    committer = start(20)
+
+    def ask_for(count: int) -> None:
+        caller, before = Caller(), len(pushed)
+        submit = Submit(1, 1, [Place(Side.BUY, 1, 100)] * count)
+        committer.offer(list(parcels(caller, "ann", [submit])))  # type: ignore[arg-type]
+        wait_until(lambda: caller.replies and len(pushed) > before)
+
+    ask_for(LARGE)
+    with SqliteLog(tmp_path / "log", durable=False) as log:
+        for number, count in enumerate((LARGE, LARGE - 1), 1):
+            log.append(Batch("client2", 1, number, encode_body(1, [])), 5)
+            ask_for(count)
+    assert pushed == [(1, 1), (2, 2), (4, 3), (6, 6)]
