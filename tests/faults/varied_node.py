@@ -18,7 +18,12 @@ ZONES = ("Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu", "Etc/GMT+12
 LANGUAGES = ("C.UTF-8", "POSIX", "C", "en_US.UTF-8")
 
 
-def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Event) -> None:
+def run(
+    plan: Any,
+    ready: Callable[[dict[str, str]], None],
+    stop: threading.Event,
+    waits: Callable[[str], None],
+) -> None:
     place = int(plan.node.name.removeprefix("client"))
     os.environ["TZ"] = ZONES[place % len(ZONES)]
     time.tzset()
@@ -28,4 +33,4 @@ def run(plan: Any, ready: Callable[[dict[str, str]], None], stop: threading.Even
     except locale.Error:  # this machine does not speak it
         locale.setlocale(locale.LC_ALL, "C")
     assert sys.flags.hash_randomization, "every process hashes text in its own way"
-    process.run(plan, ready, stop)
+    process.run(plan, ready, stop, waits)
