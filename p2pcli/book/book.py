@@ -127,7 +127,7 @@ class Book:
             level.remaining = left
             order.remaining = -order.remaining
             level.gone = gone = level.gone + 1
-            if gone > SPARSE:
+            if gone > SPARSE and (gone + level.head) * 2 > len(level.queue):
                 level.sweep()
         else:
             ladder.close(place.price)

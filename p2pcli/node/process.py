@@ -94,6 +94,7 @@ def _run(
     plan: NodePlan, threads: Threads, ready: Callable[[dict[str, str]], None], stop: threading.Event
 ) -> None:
     """Open, recover, serve. Raises ``OutOfReach`` before it serves, and any other failure."""
+    gc.disable()  # what is made until it serves stays: to look through it took a third of a restore
     keyring = keyring_of(plan)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
@@ -155,6 +156,7 @@ def _serve(
     # What lives now lives for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     logger.info("serving on %s:%d", plan.host, listener.port)
     ready({"rpc": f"{plan.host}:{listener.port}"} | ({"metrics": door.address} if door is not None else {}))
     stop.wait()
