@@ -33,6 +33,7 @@ from book_sizes import growth, memory, single
 from order_flows import Flow, Tape, flow
 
 OURS = tuple(ENGINES)
+PARTS = ("speed", "single", "memory", "growth")
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the book and the machine.")
-    parser.add_argument("--parts", default="speed,single,memory,growth", help="which, separated by commas")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which, separated by commas")
     parser.add_argument("--flows", default="mixed,heavy,deep", help="which, separated by commas")
     parser.add_argument("--runs", type=int, default=5, help="of each engine")
     parser.add_argument("--orders", type=int, default=0, help="commands per flow; 0: the flow's own size")
@@ -67,7 +68,11 @@ def _options() -> argparse.Namespace:
         metavar="FILE.py",
         help="measure the book of this file as well; may be given several times (see peer_book.py)",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = set(options.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts: {', '.join(sorted(unknown))} is none of {', '.join(PARTS)}")
+    return options
 
 
 def _compare(made: Flow, path: Path, runs: int, engines: tuple[str, ...]) -> str:
