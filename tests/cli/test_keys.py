@@ -159,6 +159,6 @@ def test_a_key_sees_the_book_of_a_node_with_its_own_orders_marked(p2px, ann):
 
 
 def test_the_log_says_which_key_was_granted_to_whom(p2px, ann):
-    said = p2px("log", "show", "-n", "500").out
+    said = p2px("log", "show", "-n", "100000").out
     assert f"grant key {key_id(ann)} of ann" in said
     assert "define BTC/USD" in said

@@ -5,7 +5,7 @@ import pytest
 from driven import DEFINE, Driven, random_commands
 
 from p2pcli.cluster.chaos.twin import Resting, Rules, Twin
-from p2pcli.market.commands import Halt, Place, Resume, SelfTrade, Side
+from p2pcli.market.commands import CancelAll, Halt, Place, Resume, SelfTrade, Side
 from p2pcli.market.events import Done
 from p2pcli.node.body import decode_body
 from p2pcli.node.export import Export
@@ -28,6 +28,14 @@ def rows_of(driven: Driven, export: Export, owner, command):
     return list(export.rows(Record(applied.sequence, applied.time_ns, groups, applied.outcomes)))
 
 
+def goes(driven: Driven, owner, command) -> bool:
+    """Say whether a command without an order of its own takes any out of the book."""
+    side = getattr(command, "side", None)
+    return isinstance(command, CancelAll) and any(
+        side in (None, view.side) for view in driven.machine.orders(owner)
+    )
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     "changes",
@@ -45,6 +53,8 @@ def test_it_agrees_with_the_machine_about_everything(seed, changes):
     # The definition is no row, but says what "default" means in those that follow.
     assert list(export.rows(Record(1, 0, decode_body(driven.entries[0].batch.body).groups, [[Done()]]))) == []
     for owner, command in random_commands(seed, 400):
+        if isinstance(command, Halt | Resume | CancelAll) and not goes(driven, owner, command):
+            command = msgspec.structs.replace(command, command_id="")  # no row tells the judge of it
         for row, trades in rows_of(driven, export, owner, command):
             expected = twin.take(row)
             compared += 1
