@@ -379,10 +379,13 @@ def test_an_order_costs_little_more_than_importing_click(p2px):
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     # In turns on one machine and in processor time, so that what else it does counts for both.
+    # What others do can only make it dearer, so a busy machine is looked at again for a while.
     click, order = [], []
-    for _ in range(7):
+    for turn in range(40):
         click.append(cost([sys.executable, "-c", "import click"]))
         order.append(cost([sys.executable, "-m", "p2pcli.cli.main", "order", "buy", "1@1"]))
+        if turn >= 4 and min(order) <= 1.6 * min(click) + 0.060:
+            break
     assert min(order) <= 1.6 * min(click) + 0.060, f"order {min(order):.3f} s, click {min(click):.3f} s"
 
 
