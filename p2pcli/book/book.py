@@ -87,7 +87,7 @@ class Book:
                         if wanted:
                             maker.remaining = held - wanted
                             makers.append(maker)
-                        if head > SPARSE:
+                        if head > SPARSE and (head + level.gone) * 2 > len(queue):
                             level.sweep()
                         return makers, wanted, 0
                     _empty(level, makers)

@@ -95,8 +95,6 @@ class Level:
                 yield order
 
     def sweep(self) -> None:
-        """Forget the orders that left, if they are most of the queue. O(1) for each of them."""
-        left = self.head + self.gone
-        if left > SPARSE and left * 2 > len(self.queue):
-            self.queue = list(self.orders())
-            self.head = self.gone = 0
+        """Forget the orders that left. O(queue), so the book waits until they are most of it."""
+        self.queue = list(self.orders())
+        self.head = self.gone = 0

@@ -53,9 +53,9 @@ class Memory:
     The desk looks into ``older`` and ``kept`` and writes ``answers`` itself, because every order passes there
     and a call would cost as much as the work; then it hands over the request with ``keep``.
 
-    An id is forgotten without being taken out of a dict (1 us, most of it waiting for memory that was last
-    touched 100,000 ids ago): what it stands for is gone, which whoever finds it sees. Once the new ids alone
-    are enough, ``answers`` becomes ``older``, and what was ``older`` goes as a whole.
+    An id is forgotten without being taken out of a dict, for which its request would have to be unpacked:
+    what it stands for is gone, which whoever finds it sees. Once the new ids alone are enough, ``answers``
+    becomes ``older``, and what was ``older`` goes as a whole.
     """
 
     __slots__ = (

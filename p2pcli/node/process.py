@@ -15,7 +15,7 @@ from p2pcli.log.entry import Entry, OutOfReach
 from p2pcli.market.views import NodeStatus
 from p2pcli.node.distribution import Distribution
 from p2pcli.node.fetching import peer_snapshots
-from p2pcli.node.hosted import HostedMarket
+from p2pcli.node.hosted import HostedMarket, PeerSnapshots
 from p2pcli.node.keyring import Keyring
 from p2pcli.node.metrics import NodeReading, render
 from p2pcli.node.metrics_http import MetricsDoor
@@ -94,7 +94,6 @@ def _run(
     plan: NodePlan, threads: Threads, ready: Callable[[dict[str, str]], None], stop: threading.Event
 ) -> None:
     """Open, recover, serve. Raises ``OutOfReach`` before it serves, and any other failure."""
-    gc.disable()  # what is made until it serves stays: to look through it took a third of a restore
     keyring = keyring_of(plan)
     listener = Listener(plan.host, plan.port)
     markets: list[HostedMarket] = []
@@ -102,14 +101,24 @@ def _run(
         for instrument in plan.markets:
             if not plan.hosts or instrument.symbol in plan.hosts:
                 markets.append(HostedMarket(plan, instrument, threads.start))
-        for market in markets:
-            market.recover(lambda symbol: peer_snapshots(plan, keyring.credentials, symbol), stop)
+        _recover(markets, lambda symbol: peer_snapshots(plan, keyring.credentials, symbol), stop)
         if not stop.is_set():
             _serve(plan, keyring, listener, markets, threads, ready, stop)
     finally:
         listener.close()
         for market in markets:
             market.stop()
+
+
+def _recover(
+    markets: list[HostedMarket], fetch: Callable[[str], PeerSnapshots], stop: threading.Event
+) -> None:
+    gc.disable()  # what is made here stays: to look through it again and again took a third of a restore
+    try:
+        for market in markets:
+            market.recover(fetch, stop)
+    finally:
+        gc.enable()
 
 
 def _serve(
@@ -156,7 +165,6 @@ def _serve(
     # What lives now lives for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    gc.enable()
     logger.info("serving on %s:%d", plan.host, listener.port)
     ready({"rpc": f"{plan.host}:{listener.port}"} | ({"metrics": door.address} if door is not None else {}))
     stop.wait()
