@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from p2pcli.cluster.api import Cluster
     from p2pcli.cluster.exchange_client import ExchangeClient
     from p2pcli.errors import BadInput, NotRunning, P2pxError
+    from p2pcli.log.entry import LogFull
     from p2pcli.market.refusals import CommandRefused
     from p2pcli.node.requests import Busy, Unknown
 
@@ -23,6 +24,7 @@ __all__ = [
     "Cluster",
     "CommandRefused",
     "ExchangeClient",
+    "LogFull",
     "NotRunning",
     "P2pxError",
     "Unknown",
@@ -35,6 +37,7 @@ _ROOMS = {
     "Cluster": "p2pcli.cluster.api",
     "CommandRefused": "p2pcli.market.refusals",
     "ExchangeClient": "p2pcli.cluster.exchange_client",
+    "LogFull": "p2pcli.log.entry",
     "NotRunning": "p2pcli.errors",
     "P2pxError": "p2pcli.errors",
     "Unknown": "p2pcli.node.requests",

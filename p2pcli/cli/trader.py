@@ -11,7 +11,7 @@ import msgspec
 
 from p2pcli.cli.reach import addresses, reach
 from p2pcli.clock import monotonic
-from p2pcli.errors import NotRunning, P2pxError, TimedOut
+from p2pcli.errors import P2pxError, TimedOut
 from p2pcli.market.commands import Command
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import Instrument
@@ -19,7 +19,7 @@ from p2pcli.market.refusals import refusal
 from p2pcli.market.views import BookView, OrderView, TradeView
 from p2pcli.node.answers import Answer
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import Busy
+from p2pcli.node.requests import ELSEWHERE
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation
@@ -71,24 +71,27 @@ class Trader:
     def submit(self, market: str, commands: Sequence[Command]) -> Answer:
         """Carry out commands that all have ids, and return their outcomes.
 
-        Raises what certainly changed nothing (``Busy`` and other refusals to take a request), or
+        Raises what certainly changed nothing (``Busy``, ``LogFull`` and other refusals to take a request), or
         ``Unknown`` when no node answered within the client timeout.
         """
-        left = None
+        left, is_unknown = None, False
         if self._roaming is None:
             began, whole = monotonic(), self.client.timeout
             try:
                 self.client.timeout = min(ATTEMPT_S, whole)  # a node that hangs must leave the others time
                 return self.client.submit(market, commands)
-            except (Busy, TimedOut, NotRunning) as error:
+            except P2pxError as error:
                 self._tell_request(error.request_name)
+                if not isinstance(error, ELSEWHERE):
+                    raise
+                is_unknown = isinstance(error, TimedOut)
                 self._invocation.tell(f"{self.node}: {error.message}; asking every node")
                 self._roaming = self._roam()
                 left = max(whole - (monotonic() - began), SHORTEST_S)
             finally:
                 self.client.timeout = whole
         try:
-            return self._roaming.submit(market, commands, left)
+            return self._roaming.submit(market, commands, left, is_unknown=is_unknown)
         except P2pxError as error:
             self._tell_request(error.request_name)
             raise

@@ -63,6 +63,12 @@ class LogFull(Unavailable):
     code = "log_full"
 
 
+class LogRefuses(Unavailable):
+    """Where the log is kept they refuse what this node asks, until somebody changes something there."""
+
+    code = "log_refuses"
+
+
 class Ambiguous(TimedOut):
     """The batch may be in the log or not. Repeat the same batch after reopening; never answer "refused"."""
 

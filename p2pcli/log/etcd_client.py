@@ -26,7 +26,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import LogFull, OutOfReach, Unavailable
+from p2pcli.log.entry import LogFull, LogRefuses, OutOfReach, Unavailable
 from p2pcli.log.etcd_access import read_access
 from p2pcli.log.etcd_place import EtcdPlace
 
@@ -211,18 +211,23 @@ class EtcdClient:
             case grpc.StatusCode.RESOURCE_EXHAUSTED if "space exceeded" in said:
                 return LogFull(
                     f"{where}: its quota is used up, nothing was appended",
-                    hint="p2px compacts and defragments etcd by itself; or raise its quota",
+                    hint="p2px makes room in etcd by itself: try again in some seconds; or raise its quota",
                 )
-            case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.PERMISSION_DENIED:
+            case grpc.StatusCode.RESOURCE_EXHAUSTED:
                 return Unavailable(f"{where} refuses: {said}")
+            case grpc.StatusCode.PERMISSION_DENIED:
+                user = self.place.access.user
+                return LogRefuses(
+                    f"{where} refuses: {said}", hint=f"etcdctl user get {user} --detail" if user else None
+                )
             case grpc.StatusCode.UNAUTHENTICATED if not self._token:
-                return Unavailable(f"{where} refuses: {said}", hint="check log.user and log.password_file")
+                return LogRefuses(f"{where} refuses: {said}", hint="check log.user and log.password_file")
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.FAILED_PRECONDITION:
-                return Unavailable(f"{where} refuses: {said}", hint="check log.user and log.password_file")
+                return LogRefuses(f"{where} refuses: {said}", hint="check log.user and log.password_file")
             case grpc.StatusCode.OUT_OF_RANGE:
                 return Compacted(f"{where}: {said}")
             case grpc.StatusCode.UNIMPLEMENTED:
-                return Unavailable(f"{where} is no etcd that p2px knows: {said}")
+                return LogRefuses(f"{where} is no etcd that p2px knows: {said}")
         return None
 
     def _no_answer(self, timeout: float, error: Exception) -> NoAnswer:

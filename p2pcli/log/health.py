@@ -51,7 +51,10 @@ class Health:
             return self.corrupt(0, f"log.db is damaged: {error}")
         match _code(error) & 0xFF:
             case sqlite3.SQLITE_FULL:
-                return LogFull(f"log {self._folder}: the disk is full", hint="free some space on this disk")
+                return LogFull(
+                    f"log {self._folder}: the disk is full, nothing was appended",
+                    hint=f"df -h {self._folder}; once there is room, orders are taken again by themselves",
+                )
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Unavailable(f"log {self._folder}: another program holds a lock on log.db: {error}")
         self.give_up(f"the disk failed: {error}")

@@ -229,17 +229,24 @@ class SqliteLog:
             batch = grown()
             check_batch(batch)
         try:
-            sequence = self._insert(batch)
+            sequence = self._insert_with_room(batch)
         except sqlite3.Error as error:
-            failure = self._health.commit_failure(error)
-            if isinstance(failure, LogFull):
-                # Once checkpointed, the WAL is written from its start again, which needs no room.
-                self._checkpoint()
-            raise failure from error
+            raise self._health.commit_failure(error) from error
         self._wal_bytes += _COMMIT_BYTES + len(batch.body)
         if self._wal_bytes >= CHECKPOINT_BYTES:
             self._checkpoint()
         return sequence
+
+    def _insert_with_room(self, batch: Batch) -> int:
+        try:
+            return self._insert(batch)
+        except sqlite3.Error as error:
+            if not isinstance(self._health.commit_failure(error), LogFull):
+                raise
+            # Once checkpointed, the WAL is written from its start again, which needs no room.
+            self._checkpoint()
+            self._health.check()
+            return self._insert(batch)
 
     def _insert(self, batch: Batch) -> int:
         for _ in range(2):

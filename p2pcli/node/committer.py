@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from p2pcli.clock import monotonic, now_ns
 from p2pcli.errors import P2pxError
-from p2pcli.log.entry import Batch, Entry, Log, Unavailable, Undecided
+from p2pcli.log.entry import Batch, Entry, Log, LogFull, LogRefuses, Unavailable, Undecided
 from p2pcli.log.sessions import Admission
 from p2pcli.market.commands import Move
 from p2pcli.market.instrument import Instrument
@@ -162,7 +162,7 @@ class Committer:
             sequence = self._log.append(batch, self._append_timeout_s, grown)
         except Unavailable as error:  # certainly not appended: the number is free again
             logger.warning("batch not appended: %s", error.message)
-            self._refuse(parcels, _busy(error))
+            self._refuse(parcels, _refusal(error))
             if monotonic() - began >= self._append_timeout_s:
                 self._turn_away(error)  # those have waited as long
             return
@@ -236,7 +236,7 @@ class Committer:
             waiting = list(self._waiting)
             self._waiting.clear()
             self._waiting_commands = 0
-        self._refuse(waiting, _busy(trouble))
+        self._refuse(waiting, _refusal(trouble))
 
     def _trace(
         self,
@@ -287,6 +287,11 @@ class Committer:
 def _moving(move: Move | None) -> Busy:
     where = move.log if move is not None else "another place"
     return Busy(f"the log is being moved to {where}", hint="send again a little later")
+
+
+def _refusal(trouble: P2pxError) -> P2pxError:
+    """Return what senders are told: "busy", which means soon, only of what passes by itself."""
+    return trouble if isinstance(trouble, LogFull | LogRefuses) else _busy(trouble)
 
 
 def _busy(trouble: P2pxError) -> Busy:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from p2pcli.errors import BadInput, NotFound, NotRunning, P2pxError, TimedOut
-from p2pcli.log.entry import Entry
+from p2pcli.log.entry import Entry, LogFull, LogRefuses
 from p2pcli.market.commands import ClientCommand
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.notes import Note
@@ -318,12 +318,16 @@ class Unknown(TimedOut):
     code = "unknown"
 
 
+ELSEWHERE = (Busy, LogRefuses, NotRunning, TimedOut)  # another node may do what this one did not
+
 _FAULTS: dict[str, type[P2pxError]] = {
     kind.code: kind
     for kind in (
         BadRequest,
         Busy,
         Forbidden,
+        LogFull,
+        LogRefuses,
         NoSuchMarket,
         NoSuchOrder,
         NoSuchPeer,

@@ -1,7 +1,8 @@
 """A client that trades through whichever node answers, and always says which it is: ok, refused or unknown.
 
 It repeats a command only under the same id, so a repeat has no second effect (S9) and turns
-"unknown" into the first answer (S10).
+"unknown" into the first answer (S10). What does not pass in a moment is said at once: all nodes share the log
+that is full, and each whose way to the log is barred is asked once.
 """
 
 import random
@@ -13,6 +14,7 @@ import msgspec
 
 from p2pcli.clock import monotonic
 from p2pcli.errors import Conflict, NotRunning, P2pxError, TimedOut
+from p2pcli.log.entry import LogFull, LogRefuses
 from p2pcli.market.commands import Checkpoint, Command, Define, Move, Place
 from p2pcli.node.answers import Answer
 from p2pcli.node.client import ExchangeClient
@@ -56,7 +58,7 @@ class RoamingClient:
         self._rng = rng or random.Random()
         self._client: ExchangeClient | None = None
         self._at: Address | None = None
-        self._failed: Address | None = None  # where the last failure was
+        self._failed: list[Address] = []  # the one that failed last at the end
         self._lock = threading.Lock()
 
     def __enter__(self) -> "RoamingClient":
@@ -74,40 +76,52 @@ class RoamingClient:
         """Hang up; the next command begins with the first address again."""
         with self._lock:
             self._leave()
-            self._failed = None
+            self._failed = []
 
-    def submit(self, market: str, commands: Sequence[Command], within: float | None = None) -> Answer:
+    def submit(
+        self,
+        market: str,
+        commands: Sequence[Command],
+        within: float | None = None,
+        *,
+        is_unknown: bool = False,
+    ) -> Answer:
         """Carry out the commands exactly once and return their outcomes.
 
         ``within`` is the time for this one in seconds, when somebody has waited before; else ``deadline_s``.
-        Commands without an id are given one. Raises a refusal (``Busy``, ``NobodyServes``,
+        ``is_unknown``: they were sent before, and may have taken effect.
+        Commands without an id are given one. Raises a refusal (``Busy``, ``LogFull``, ``NobodyServes``,
         ``BadRequest`` ...) only when certainly nothing took effect, and otherwise ``Unknown``.
         """
         named = [with_id(command) for command in commands]
-        deadline = monotonic() + (self._deadline_s if within is None else within)
+        began = monotonic()
+        deadline = began + (self._deadline_s if within is None else within)
+        barred: set[Address] = set()
         pause = FIRST_PAUSE_S
-        is_unknown = False
         trouble: P2pxError
         with self._lock:
             while True:
                 try:
                     client = self._connected(deadline)
                 except KeyRefused as error:
-                    raise self._verdict(is_unknown, error) from error
+                    raise _verdict(is_unknown, error, began) from error
                 except NobodyServes as error:  # nothing was sent this time
                     trouble = error
                 else:
                     try:
                         return client.submit(market, named)
-                    except (BadRequest, NoSuchMarket) as error:  # whoever is asked would say the same
-                        raise self._verdict(is_unknown, error) from error
+                    except (BadRequest, NoSuchMarket, LogFull) as error:  # so would whoever is asked
+                        raise _verdict(is_unknown, error, began) from error
                     except P2pxError as error:
                         trouble = error
-                        is_unknown = is_unknown or not isinstance(error, Busy | NotServing)
-                    self._leave()
-                    self._failed = self._at
+                        is_unknown = is_unknown or not isinstance(error, Busy | LogRefuses | NotServing)
+                    at = self._leave_behind()
+                    if isinstance(trouble, LogRefuses):
+                        barred.add(at)
+                        if barred.issuperset(self._addresses()):
+                            raise _verdict(is_unknown, trouble, began) from trouble
                 if monotonic() + pause >= deadline:
-                    raise self._verdict(is_unknown, trouble) from trouble
+                    raise _verdict(is_unknown, trouble, began) from trouble
                 _pause(pause * self._rng.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE_S)
 
@@ -118,11 +132,9 @@ class RoamingClient:
             self._client.timeout = patience
             return self._client
         last: P2pxError | None = None
-        addresses = list(self._addresses())
-        if self._failed in addresses:  # the one that just failed comes last
-            addresses.remove(self._failed)
-            addresses.append(self._failed)
-        for address in addresses:
+        addresses = self._addresses()
+        self._failed = [address for address in self._failed if address in addresses]
+        for address in [*(one for one in addresses if one not in self._failed), *self._failed]:
             left = deadline - monotonic()
             if left <= 0:
                 break
@@ -145,13 +157,21 @@ class RoamingClient:
             self._client.close()
             self._client = None
 
-    def _verdict(self, is_unknown: bool, trouble: P2pxError) -> P2pxError:
-        if not is_unknown:
-            return trouble
-        return Unknown(
-            f"no answer within {self._deadline_s:g} s: {trouble.message}",
-            hint="repeat it with the same client order id to find out",
-        ).on(trouble.request_name)  # the last of several
+    def _leave_behind(self) -> Address:
+        """Ask every other node before this one again."""
+        assert self._at is not None, "somebody was asked"
+        self._leave()
+        self._failed = [*(one for one in self._failed if one != self._at), self._at]
+        return self._at
+
+
+def _verdict(is_unknown: bool, trouble: P2pxError, began: float) -> P2pxError:
+    if not is_unknown:
+        return trouble
+    return Unknown(
+        f"not known whether it took effect; after {monotonic() - began:.1f} s: {trouble.message}",
+        hint="repeat it with the same client order id to find out",
+    ).on(trouble.request_name)  # the last of several
 
 
 def with_id(command: Command) -> Command:

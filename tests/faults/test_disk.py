@@ -3,9 +3,11 @@
 The disk is a small tmpfs, which needs root.
 """
 
+import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from herd import MARKET, Herd, violations, wait_until
 
 from p2pcli.clock import monotonic
 from p2pcli.cluster.chaos.traders import Routes
+from p2pcli.cluster.exchange_client import ExchangeClient
+from p2pcli.log.entry import LogFull
 from p2pcli.market.commands import Place, Side
-from p2pcli.node.requests import Busy
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +57,14 @@ def order(name: str) -> Place:
     return Place(Side.SELL, 1, 10_000, client_order_id=name)
 
 
+def typed(herd: Herd, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line, which may wait for an hour before it gives up."""
+    folder = herd.folder
+    environ = {**os.environ, "P2PX_HOME": str(folder.path.parent), "P2PX_CLIENT_TIMEOUT": "1h"}
+    command = [sys.executable, "-m", "p2pcli.cli.main", *words, "--name", folder.name]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
+
 def test_a_full_disk_is_said_at_once_and_over_when_there_is_room(small_disk):
     herd = Herd(small_disk)
     try:
@@ -71,12 +82,21 @@ def test_a_full_disk_is_said_at_once_and_over_when_there_is_room(small_disk):
                 asked = monotonic()
                 try:
                     client.submit(MARKET, [order(f"full{number}")])
-                except Busy as error:
+                except LogFull as error:
                     refusal = error
             said_after = monotonic() - asked
-            assert "full" in refusal.message
-            assert refusal.hint
+            assert "the disk is full, nothing was appended" in refusal.message
+            assert refusal.hint.startswith("df -h ")
             assert said_after < 10
+            began = monotonic()
+            said = typed(herd, "order", "sell", "0.00000001@100", "-o", "json")
+            print(f"the command line took {monotonic() - began:.2f} s to say so")
+            assert (said.returncode, json.loads(said.stdout)["error"]["code"]) == (1, "log_full")
+            with (
+                ExchangeClient(herd.folder.name, home=herd.folder.path.parent, timeout=3600) as program,
+                pytest.raises(LogFull),
+            ):
+                program.sell("0.00000001", "100")
             assert len(reader.orders(MARKET)) >= 50
             assert client.book(MARKET).asks
             filler.unlink()

@@ -207,7 +207,7 @@ def test_a_minority_that_is_cut_off_costs_nothing(
     assert pids(cluster) == before, why(cluster)
 
 
-def test_a_quota_that_is_used_up_under_load_is_busy_until_room_was_made(
+def test_a_quota_that_is_used_up_under_load_refuses_until_room_was_made(
     etcd: EtcdMembers, cluster: ClusterFolder, run: Run
 ) -> None:
     before = pids(cluster)

@@ -19,7 +19,17 @@ from cryptography.x509.oid import NameOID
 from etcd_members import MISSING, EtcdMembers, eventually
 
 from p2pcli.log.check import check_log
-from p2pcli.log.entry import MAX_BODY, Batch, Corrupt, Entry, LogFull, Trimmed, Unavailable, Undecided
+from p2pcli.log.entry import (
+    MAX_BODY,
+    Batch,
+    Corrupt,
+    Entry,
+    LogFull,
+    LogRefuses,
+    Trimmed,
+    Unavailable,
+    Undecided,
+)
 from p2pcli.log.etcd import EtcdLog
 from p2pcli.log.etcd_access import BadAccessFile
 from p2pcli.log.etcd_client import EtcdClient
@@ -435,10 +445,10 @@ def test_a_wrong_password_and_a_foreign_prefix_are_refused_with_the_reason(guard
     word = tmp_path / "word"
     word.write_text("open barley")
     word.chmod(0o600)
-    with pytest.raises(Unavailable, match=r"refuses: .*invalid user ID or password") as caught:
+    with pytest.raises(LogRefuses, match=r"refuses: .*invalid user ID or password") as caught:
         reach(etcd, fields | {"password_file": word})
     assert caught.value.hint == "check log.user and log.password_file"
-    with pytest.raises(Unavailable, match=r"refuses: .*permission denied"):
+    with pytest.raises(LogRefuses, match=r"refuses: .*permission denied"):
         reach(etcd, fields, folder="/other/default")
     assert "barley" not in str(caught.value)
 

@@ -5,9 +5,19 @@ from time import monotonic
 
 import pytest
 
+from p2pcli.log.entry import LogFull, LogRefuses
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.events import Placed
-from p2pcli.node.requests import BadRequest, Busy, Greeting, NoSuchMarket, Unknown, encode, fault
+from p2pcli.node.requests import (
+    BadRequest,
+    Busy,
+    Greeting,
+    NoSuchMarket,
+    NotServing,
+    Unknown,
+    encode,
+    fault,
+)
 from p2pcli.node.roaming import NobodyServes, RoamingClient
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.handshake import welcome
@@ -74,7 +84,7 @@ def test_a_stranger_at_a_nodes_address_is_passed_over(start_node, tmp_path):
 
 
 def test_what_was_sent_once_is_unknown_whatever_is_said_afterwards():
-    for said in ("gone", Busy("full"), BadRequest("what?"), NoSuchMarket("where?")):
+    for said in ("gone", Busy("full"), BadRequest("what?"), NoSuchMarket("where?"), LogFull("full")):
         with (
             FakeNode("hangs up", said) as node,
             roaming(node.address, deadline_s=1.0) as client,
@@ -91,6 +101,38 @@ def test_what_was_never_taken_is_refused(way, failure):
         pytest.raises(failure),
     ):
         client.submit(MARKET, [SELL])
+
+
+def test_a_full_log_is_said_at_once_and_nobody_else_is_asked():
+    with FakeNode(LogFull("full", hint="df -h")) as node, FakeNode(Busy("other")) as other:
+        with roaming(node.address, other.address, deadline_s=3600) as client:
+            with pytest.raises(LogFull) as caught:
+                client.submit(MARKET, [SELL])
+            assert (caught.value.message, caught.value.hint, client.address) == (
+                "full",
+                "df -h",
+                node.address,
+            )
+        with roaming(node.address, deadline_s=3600) as client, pytest.raises(Unknown):
+            client.submit(MARKET, [SELL], is_unknown=True)
+
+
+def test_a_way_to_the_log_that_is_barred_is_said_once_every_node_has(start_node):
+    barred = LogRefuses("permission denied")
+    with FakeNode(barred) as one, FakeNode(NotServing("stopping"), barred) as other:
+        with roaming(one.address, other.address, deadline_s=3600) as client:
+            with pytest.raises(LogRefuses):
+                client.submit(MARKET, [SELL])
+            node = start_node("client3")
+        with roaming(one.address, other.address, node.address) as client:
+            assert isinstance(client.submit(MARKET, [SELL]).outcomes[0], Placed)
+
+
+def test_every_node_is_asked_before_one_is_asked_again():
+    with FakeNode(Busy("one")) as one, FakeNode(Busy("two")) as two, FakeNode(BadRequest("three")) as three:
+        addresses = one.address, two.address, three.address
+        with roaming(*addresses, deadline_s=3600) as client, pytest.raises(BadRequest):
+            client.submit(MARKET, [SELL])
 
 
 def test_hanging_up_leads_back_to_the_first_node(start_node):
