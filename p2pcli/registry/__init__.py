@@ -13,7 +13,7 @@ announced at one is found at every other::
     member      one DHT node without its socket: time and packets in, packets and answers out
       door      queries of others: who may ask how much     -> replies, tokens, announced, items
       tasks     requests of ours under way                  -> search, lookup, queries, remembered
-      routing   contacts in buckets;  limits: rates, and who has been silent
+      routing   contacts in buckets;  limits: rates, and who has been silent;  lost: who was too long
     client*     asks an HTTP API, ours or a real Grape's
 
 Starred rooms touch the outside world; all others are given time and chance. Start reading at ``member``.

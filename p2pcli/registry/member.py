@@ -29,6 +29,7 @@ from p2pcli.registry.door import Door
 from p2pcli.registry.items import ItemStore
 from p2pcli.registry.krpc import NotKrpc, Query, Reply, bytes_of
 from p2pcli.registry.limits import Silence
+from p2pcli.registry.lost import Lost
 from p2pcli.registry.operations import Answer, Request
 from p2pcli.registry.queries import Queries
 from p2pcli.registry.replies import Replies
@@ -43,6 +44,7 @@ _FIRST_UPKEEP_S = 0.25  # after the start, doubling up to _LONELY_UPKEEP_S until
 _LONELY_UPKEEP_S = 15.0
 _LIVENESS_S = 300.0  # a contact that was quiet for this long is pinged
 _MAX_PINGS = 16  # of one upkeep
+_STOPPED_S = 1.0  # woken so much too late, a member was stopped meanwhile, and others may have dropped it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Member:
         self._chance = random.Random(random_bytes(16))
         self.table = RoutingTable(settings.own_id)
         self._silence = Silence()
+        self._lost = Lost()
         self._queries: Queries[Task] = Queries(random_bytes, self.outbox)
         age = settings.peer_max_age_s
         peers = Announced(age, settings.max_peers, now)
@@ -104,6 +107,7 @@ class Member:
         self._sweep_at = now
         self._upkeep_at = now
         self._upkeep_s = _FIRST_UPKEEP_S
+        self._was_stopped = False
 
     def request(self, ticket: int, request: Request, now: float) -> None:
         """Start ``request``; ``take_answers`` gives its answer, perhaps at once, under ``ticket``."""
@@ -121,7 +125,7 @@ class Member:
 
     def receive(self, packet: bytes, source: Address, now: float) -> None:
         """Take a packet. Whatever is wrong with it, nothing happens."""
-        self._now = now
+        self._look_at_clock(now)
         try:
             message = krpc.parse(packet)
         except NotKrpc:
@@ -134,6 +138,9 @@ class Member:
             return
         pending = self._queries.answered(message.transaction, source)
         if pending is None:
+            # An answer after its time. One that was stopped gives many when it goes on.
+            if self._lost.stirs(source, now):
+                self._door.ping(source, now)
             return
         source = pending.address  # equal, but shared with the table: tokens are remembered by the thousand
         self._silence.heard(source, now)
@@ -152,24 +159,49 @@ class Member:
 
     def tick(self, now: float) -> None:
         """Do what time brings: repeat, give up, keep the table fresh. Call at ``wake_at`` or any time."""
-        self._now = now
+        self._look_at_clock(now)
         for pending in self._queries.tick(now):
             if self._silence.failed(pending.address, pending.asked_at, now) >= DEAD_AFTER:
-                self.table.remove(pending.address)
+                self._drop(pending.address, now)
             self._tasks.unanswered(pending, now)
         if now >= self._sweep_at and self._tasks.busy:
             self._tasks.tick(now)
             self._sweep_at = now + SWEEP_S
+        if self._was_stopped:
+            self._was_stopped = False
+            self._tasks.populate(now)
+        for address in self._lost.due(now):
+            self._call_again(address, now)
         if now >= self._upkeep_at:
             self._upkeep(now)
 
     def wake_at(self) -> float:
         """Return when ``tick`` has something to do next."""
-        at = self._upkeep_at
-        if self._tasks.busy and self._sweep_at < at:
-            at = self._sweep_at
+        at = self._due_at()
+        return self._sweep_at if self._tasks.busy and self._sweep_at < at else at
+
+    def _due_at(self) -> float:
+        # Without the sweep, which is overdue whenever a task begins after a rest.
+        at = min(self._upkeep_at, self._lost.wake_at())
         due = self._queries.wake_at()
         return at if due is None or at < due else due
+
+    def _look_at_clock(self, now: float) -> None:
+        # A slow loop may be as late; then one lookup is the whole cost.
+        if now >= self._due_at() + _STOPPED_S:
+            self._was_stopped = True
+        self._now = now
+
+    def _drop(self, address: Address, now: float) -> None:
+        if self.table.knows(address):
+            self.table.remove(address)
+            self._lost.drop(address, now)
+
+    def _call_again(self, address: Address, now: float) -> None:
+        if self.table.knows(address):
+            self._lost.found(address)
+        else:
+            self._door.ping(address, now)
 
     def _nearest_good(self, key: bytes, count: int) -> list[Contact]:
         contacts = self.table.closest(key, 2 * K)

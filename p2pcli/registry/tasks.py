@@ -145,7 +145,10 @@ class Tasks:
         if isinstance(task, Storing):
             task.acknowledged += 1
             self._acknowledge(task, source, now)
-        elif not task.done:
+        elif task.done:
+            # It was silent too long to be waited for, and the next announce has to go to it as well.
+            self._tokens.forget(task.lookup.key)
+        else:
             task.collect(reply, source, self._own_id, self._own_address, now)
             for peer in task.peers_in(reply):
                 self._seen.add(task.lookup.key, peer, now)

@@ -35,6 +35,7 @@ class Network:
         self.members: dict[Address, Member] = {}
         self.listeners: dict[Address, Callable[[bytes, Address], None]] = {}  # foreign programs
         self.frozen: set[Address] = set()  # packets to these are lost
+        self._stopped: dict[Address, list[tuple[bytes, Address]]] = {}  # address -> packets that wait for it
         self.sent: list[tuple[Address, Address, bytes]] = []  # from, to, packet
         self.answers: dict[int, Answer] = {}
         self._under_way: list[tuple[float, int, bytes, Address, Address]] = []
@@ -61,6 +62,18 @@ class Network:
     def leave(self, port: int) -> None:
         """Kill the member at ``port``: it says nothing more."""
         del self.members["127.0.0.1", port]
+
+    def stop(self, port: int) -> None:
+        """Stop the member at ``port`` as SIGSTOP does: nothing moves it, and what it is sent waits for it."""
+        self._stopped["127.0.0.1", port] = []
+
+    def go_on(self, port: int) -> None:
+        """Let a stopped member go on, as SIGCONT does."""
+        address = ("127.0.0.1", port)
+        for packet, source in self._stopped.pop(address):
+            self.members[address].receive(packet, source, self.now)
+        self.members[address].tick(self.now)
+        self._after(address, self.members[address])
 
     def start(self, member: Member, request: Request) -> int:
         """Give ``member`` a request; return its ticket."""
@@ -103,12 +116,16 @@ class Network:
             member = self.members.get(destination)
             if destination in self.listeners:
                 self.listeners[destination](packet, source)
+            elif destination in self._stopped and destination not in self.frozen:
+                self._stopped[destination].append((packet, source))
             elif member is not None and destination not in self.frozen:
                 member.receive(packet, source, self.now)
                 self._after(destination, member)
         elif self._wakes and self._wakes[0][0] <= self.now:
             _, _, address = heapq.heappop(self._wakes)
             member = self.members.get(address)
+            if address in self._stopped:
+                return
             if member is not None and member.wake_at() <= self.now:
                 member.tick(self.now)
             if member is not None:

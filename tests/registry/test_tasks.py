@@ -1,6 +1,7 @@
 """Requests on small rings: the captured ones of real Grapes, and what ours do differently on purpose."""
 
 import json
+from math import inf
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -434,6 +435,65 @@ def test_a_dead_member_loses_its_place_and_one_that_returns_gets_it_back():
     ring.join(C, [A])
     ring.run(for_s=1)
     assert members[0].table.knows(("127.0.0.1", C))
+    assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(2)
+
+
+def drop(ring: Network, member: Member, port: int, seconds: int) -> None:
+    """Let ``member`` ask others for so long, and see that it drops the one at ``port``."""
+    for number in range(seconds):
+        ring.ask(member, Find(b"drop %d" % number))
+        ring.run(for_s=1)
+    assert not member.table.knows(("127.0.0.1", port))
+
+
+def test_a_stopped_member_that_goes_on_keeps_announces_again_within_a_moment():
+    ring = Network()
+    members = ring.join(A, []), ring.join(B, [A])
+    ring.run(for_s=5)  # then nothing is due at B, by which its clock could tell it
+    ring.stop(B)
+    drop(ring, members[0], B, 20)  # the pings of the dropped one come too rarely now to be of help
+    ring.go_on(B)  # and answers what was asked long ago
+    ring.run(for_s=0.1)
+    assert members[0].table.knows(("127.0.0.1", B))
+    ring.ask(members[0], Announce(b"svc", 1))
+    ring.leave(A)
+    assert ring.ask(members[1], Find(b"svc")) == Peers([("127.0.0.1", 1)])
+
+
+def test_a_stopped_member_that_goes_on_calls_on_those_it_knows_whatever_was_lost():
+    ring, members = make_ring(3)
+    ring.stop(C)
+    ring.frozen.add(("127.0.0.1", C))
+    drop(ring, members[0], C, 200)  # its clock has passed the moment of its upkeep, or it would see nothing
+    ring.frozen.clear()
+    ring.go_on(C)
+    ring.run(for_s=0.1)
+    assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(2)
+
+
+def test_a_member_that_was_cut_off_is_found_again_without_a_request():
+    ring, members = make_ring(3)
+    ring.frozen.add(("127.0.0.1", C))
+    drop(ring, members[0], C, 8)
+    ring.run(for_s=600)
+    ring.frozen.clear()
+    ring.run(for_s=65)
+    assert members[0].table.knows(("127.0.0.1", C))
+    ring.run(for_s=65)
+    assert members[0]._lost.wake_at() == inf  # who is found is looked for no more
+
+
+def test_one_that_answers_after_the_lookup_gets_the_next_announce_of_that_name():
+    ring, members = make_ring(3)
+    ring.stop(C)
+    ring.ask(members[0], Find(b"other"))  # from now on nobody waits for it
+    ticket = ring.start(members[0], Announce(b"svc", 1))
+    ring.go_on(C)  # its answer about the other name comes while that of B is under way,
+    ring.stop(C)
+    ring.run(until=lambda: ticket in ring.answers)
+    assert ring.answers[ticket] == Announced(1)
+    ring.go_on(C)  # and its answer about this one too late
+    ring.run(for_s=0.1)
     assert ring.ask(members[0], Announce(b"svc", 1)) == Announced(2)
 
 
