@@ -49,15 +49,17 @@ class Book:
         None: nothing traded. O(1) for each maker, O(log prices) where a price comes or goes.
         """
         price = place.price
-        sells = place.side
-        if sells:
-            mine, other = self.asks, self.bids
-            crosses = other.best >= price  # equal prices cross (M3)
+        other: Ladder | None
+        if place.side:
+            mine = self.asks
+            if (other := self.bids).best < price:  # equal prices cross (M3)
+                other = None
         else:
-            mine, other = self.bids, self.asks
-            crosses = other.best <= price
+            mine = self.bids
+            if (other := self.asks).best > price:
+                other = None
         trades = None
-        if crosses:
+        if other is not None:
             makers: list[Order] = []
             while True:
                 level = other.levels[other.best]
@@ -67,45 +69,42 @@ class Book:
                     if held > wanted:
                         level.remaining = held - wanted
                         return makers, wanted, 0
+                    wanted -= held
                     del level.owner.orders[level.id]
                 else:
-                    held = level.remaining
-                    if held > wanted:
-                        level.remaining = held - wanted
-                        queue = level.queue
-                        head = level.head
-                        # More rests here than is wanted: this comes to an order that holds too much.
-                        while (held := (maker := queue[head]).remaining) <= wanted:
-                            if held > 0:
-                                wanted -= held
-                                makers.append(maker)
-                                del maker.owner.orders[maker.id]
-                            else:
-                                level.gone -= 1
-                            head += 1
-                        level.head = head
+                    queue = level.queue
+                    at = level.head
+                    while (held := (maker := queue[at]).remaining) <= wanted:
+                        if held > 0:
+                            wanted -= held
+                            makers.append(maker)
+                            del maker.owner.orders[maker.id]
+                        else:
+                            level.gone -= 1
+                        at += 1
+                        if at == len(queue):
+                            break
+                    else:
                         if wanted:
                             maker.remaining = held - wanted
                             makers.append(maker)
-                        if head > SPARSE and (head + level.gone) * 2 > len(queue):
+                        level.head = at
+                        if at > SPARSE and (at + level.gone) * 2 > len(queue):
                             level.sweep()
                         return makers, wanted, 0
-                    _empty(level, makers)
                 other.close_best()
-                wanted -= held
                 if not wanted:
                     return makers, 0, 0
-                if (other.best < price) if sells else (other.best > price):
+                if (other.best < price) if place.side else (other.best > price):
                     break
             trades = makers, 0, wanted
         if rests:
             owner.orders[number] = order = Order(number, owner, place, wanted, moment)
             there = mine.levels.get(price)
-            if there is None:
-                mine.open(price, order)
-            elif type(there) is Level:
+            if type(there) is Level:
                 there.queue.append(order)
-                there.remaining += wanted
+            elif there is None:
+                mine.open(price, order)
             else:
                 mine.levels[price] = Level(there, order)
         return trades
@@ -121,14 +120,15 @@ class Book:
         place = order.place
         ladder = self.asks if place.side else self.bids
         level = ladder.levels[place.price]
-        if level is order:
-            ladder.close(place.price)
-        elif type(level) is Level and (left := level.remaining - order.remaining):
-            level.remaining = left
+        if type(level) is Level:
             order.remaining = -order.remaining
             level.gone = gone = level.gone + 1
-            if gone > SPARSE and (gone + level.head) * 2 > len(level.queue):
-                level.sweep()
+            left, all_of_it = gone + level.head, len(level.queue)
+            if left * 2 > all_of_it:
+                if left == all_of_it:
+                    ladder.close(place.price)
+                elif left > SPARSE:
+                    level.sweep()
         else:
             ladder.close(place.price)
         return order
@@ -140,7 +140,7 @@ class Book:
         assert 0 <= less < order.remaining
         level = (self.asks if place.side else self.bids).levels[place.price]
         if type(level) is Level:
-            level.remaining -= less
+            level.told = None
         order.remaining -= less
         order.place = msgspec.structs.replace(place, quantity=quantity)
 
@@ -187,11 +187,3 @@ class Book:
         for ladder in (self.bids, self.asks):
             for _, level in ladder.best_first():
                 yield from level.orders()
-
-
-def _empty(level: Level, makers: list[Order]) -> None:
-    """Let every order of a level trade away whole."""
-    leaving = list(level.orders()) if level.head or level.gone else level.queue
-    makers += leaving
-    for maker in leaving:
-        del maker.owner.orders[maker.id]

@@ -1,7 +1,7 @@
 """One order at rest, whose it is, and the queue of several orders at one price."""
 
 from collections.abc import Iterator
-from typing import final
+from typing import NamedTuple, final
 
 import msgspec
 
@@ -65,6 +65,14 @@ class Order(msgspec.Struct, gc=False, eq=False):
         yield self
 
 
+class Told(NamedTuple):
+    """How many lots a level had, and when: its queue's length, its head, how many were gone, and what was
+    left of the order at the head. While these are equal, no order came, went or traded."""
+
+    when: tuple[int, int, int, int]
+    lots: int
+
+
 @final
 class Level:
     """Several orders of one side at one price, in the order they came to rest.
@@ -75,13 +83,25 @@ class Level:
     first key in time linear in the keys deleted before it; linked orders are cycles nobody collects.)
     """
 
-    __slots__ = ("gone", "head", "queue", "remaining")
+    __slots__ = ("gone", "head", "queue", "told")
 
     def __init__(self, first: Order, second: Order) -> None:
         self.queue = [first, second]
-        self.remaining = first.remaining + second.remaining  # lots; 0 never stays in a ladder
         self.head = 0  # index of the first order that has not traded away
         self.gone = 0  # withdrawn orders at or behind head
+        self.told: Told | None = None  # None: an order has since got smaller where it is
+
+    @property
+    def remaining(self) -> int:
+        """Return the lots at rest here. O(orders), O(1) as long as nothing changes.
+
+        Added up for who asks: kept up to date, the sum took a tenth of every command's time.
+        """
+        told = self.told
+        now = len(self.queue), self.head, self.gone, self.queue[self.head].remaining
+        if told is None or told.when != now:
+            self.told = told = Told(now, sum(order.remaining for order in self.orders()))
+        return told.lots
 
     @property
     def count(self) -> int:
@@ -98,3 +118,4 @@ class Level:
         """Forget the orders that left. O(queue), so the book waits until they are most of it."""
         self.queue = list(self.orders())
         self.head = self.gone = 0
+        self.told = None

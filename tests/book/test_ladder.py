@@ -2,7 +2,7 @@
 
 import pytest
 from checks import check_ladder
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pcli.book import ladder as room
@@ -32,31 +32,80 @@ def test_extreme_prices_have_a_place(sign):
     check_ladder(ladder)
 
 
-@given(st.sampled_from([1, -1]), st.lists(st.tuples(st.booleans(), st.integers(1, 40)), max_size=300))
-def test_any_changes_leave_the_prices_in_order(sign, changes):
-    # Blocks of four, so that a few prices are enough to split and to empty them.
-    whole, room.BLOCK = room.BLOCK, 4
-    try:
-        ladder = Ladder(sign)
-        for opens, price in changes:
-            if opens and price not in ladder.levels:
-                ladder.open(price, ORDER)
-            elif not opens and price in ladder.levels:
-                ladder.close(price)
-            elif not opens and ladder.levels:
-                ladder.close_best()
-            check_ladder(ladder)
-    finally:
-        room.BLOCK = whole
+@pytest.fixture
+def four_near(monkeypatch):
+    """Let four prices be near, so that a few are enough to make piles, to cut and to empty them."""
+    monkeypatch.setattr(room, "NEAR", 4)
+    monkeypatch.setattr(room, "SAMPLE", 8)
 
 
-def test_ten_thousand_prices_stay_in_short_blocks():
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([1, -1]), st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=300))
+def test_any_changes_leave_the_prices_in_order(four_near, sign, changes):
+    ladder, looked_at = Ladder(sign), Ladder(sign)
+    for opens, price in changes:
+        for each in (ladder, looked_at):
+            if opens and price not in each.levels:
+                each.open(price, ORDER)
+            elif not opens and price in each.levels:
+                each.close(price)
+            elif not opens and each.levels:
+                each.close_best()
+        check_ladder(looked_at)  # who looks cuts piles, so nobody looks at the other one
+        assert ladder.best == looked_at.best
+    check_ladder(ladder)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_ten_thousand_prices_lie_in_few_piles_until_they_are_the_best(sign):
+    ladder = Ladder(sign)
+    prices = [price * 7919 % 10_007 + 1 for price in range(10_000)]
+    for price in prices:
+        ladder.open(price, ORDER)
+    assert len(ladder._near) + sum(map(len, ladder._far)) == 10_000
+    assert len(ladder._far) <= 8
+    for price in sorted(prices, reverse=sign > 0):
+        assert ladder.best == price
+        ladder.close_best()
+    check_ladder(ladder)
+    assert not ladder._far
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_prices_that_rise_and_fall_are_in_order_where_they_are_the_best(sign):
+    ladder = Ladder(sign)
+    for wave in range(6):
+        for price in range(1_000 * (wave + 1)):
+            ladder.open(price * 6 + 1 + wave, ORDER)
+        for _ in range(500 * (wave + 1)):
+            ladder.close_best()
+            assert ladder.best == (max if sign > 0 else min)(ladder.levels)
+    check_ladder(ladder)
+
+
+def test_prices_that_are_gone_do_not_pile_up():
     ladder = Ladder(1)
     for price in range(1, 10_001):
         ladder.open(price * 7919 % 10_007, ORDER)
+    best = ladder.best
+    for _ in range(5):
+        for price in [each for each in ladder.levels if each != best]:
+            ladder.close(price)
+            ladder.open(price, ORDER)
+            assert ladder._left <= len(ladder.levels) + room.NEAR
+    for price in [each for each in ladder.levels if each != best]:
+        ladder.close(price)
+    assert sum(map(len, ladder._far)) <= 2 * room.NEAR
     check_ladder(ladder)
-    assert len(ladder._blocks) >= 10_000 // room.BLOCK
-    while ladder.levels:
-        ladder.close_best()
-    check_ladder(ladder)
-    assert len(ladder._blocks) == 1
+
+
+def test_a_sample_that_misleads_is_not_believed():
+    """Every price the sample looks at is among the lowest: it would cut off nearly everything, or nothing."""
+    pile = list(range(1_000, 9_000))
+    pile[:: len(pile) // room.SAMPLE] = range(len(pile[:: len(pile) // room.SAMPLE]))
+    for sign in (1, -1):
+        further, edge, nearer = room._cut(pile, sign)
+        assert sorted(further + nearer) == sorted(pile)
+        assert len(nearer) == len(pile) // 8
+        assert all(price * sign < edge for price in further)
+        assert all(price * sign >= edge for price in nearer)

@@ -71,22 +71,49 @@ FAULTS = {
         LADDER, "            self.best = price\n", "            self.best = min(price, self.best, key=abs)\n"
     ),
     "next best price is skipped": fault(
-        LADDER, "self.best = block[-1] * self._sign", "self.best = block[0] * self._sign"
+        LADDER, "self.best = near[-1] * self._sign", "self.best = near[0] * self._sign"
     ),
-    "equal prices do not cross": fault(BOOK, "crosses = other.best <= price", "crosses = other.best < price"),
+    "equal prices do not cross": fault(
+        BOOK, "(other := self.asks).best > price", "(other := self.asks).best >= price"
+    ),
     "worse price is taken": fault(
-        BOOK, "if (other.best < price) if sells else (other.best > price):", "if other.best in (-1, 1 << 62):"
+        BOOK,
+        "if (other.best < price) if place.side else (other.best > price):",
+        "if other.best in (-1, 1 << 62):",
     ),
     "maker that gave a part keeps it": fault(
         BOOK, "                            maker.remaining = held - wanted\n", ""
     ),
     "withdrawn order trades": fault(
         BOOK,
-        "                            if held > 0:\n",
-        "                            if (held := abs(held)):\n",
+        "                        if held > 0:\n",
+        "                        if (held := abs(held)):\n",
     ),
-    "sum of a price is stale after a cancel": fault(
-        BOOK, "            level.remaining = left\n", "            level.remaining = left + 1\n"
+    "sum of a price is told again after a cancel": fault(
+        LEVEL, "len(self.queue), self.head, self.gone,", "len(self.queue), self.head, 0,"
+    ),
+    "sum of a price is told again after a trade": fault(
+        LEVEL, "self.gone, self.queue[self.head].remaining", "self.gone, 0"
+    ),
+    "sum of a price is told again after an amend": fault(
+        BOOK, "            level.told = None\n", "            pass\n"
+    ),
+    "far price lies in the wrong pile": fault(
+        LADDER, "bisect_right(self._fences, rank)]", "bisect_right(self._fences, rank) - 1]"
+    ),
+    "price that comes back is there twice": fault(LADDER, "in dict.fromkeys(pile) if", "in pile if"),
+    "fence stays where the pile was": fault(
+        LADDER,
+        "            self._fences.pop()\n            self._fence = self._fences[-1] if",
+        "            self._fences.pop()\n            self._fence = self._fence if",
+    ),
+    "nearer half is piled up": fault(
+        LADDER,
+        "for rank in near[:half]])\n        del near[:half]\n",
+        "for rank in near[half:]])\n        del near[half:]\n",
+    ),
+    "wrong end of a pile comes near": fault(
+        LADDER, "pile = sorted(pile, reverse=sign < 0)", "pile = sorted(pile, reverse=sign > 0)"
     ),
     "filled order stays cancellable": fault(
         BOOK, "                    del level.owner.orders[level.id]\n", ""

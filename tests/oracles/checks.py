@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from p2pcli.book import ladder as room
 from p2pcli.book.book import Book
-from p2pcli.book.ladder import BLOCK, Ladder
+from p2pcli.book.ladder import Ladder
 from p2pcli.book.level import Owner
 
 
@@ -32,10 +33,14 @@ def check_ladder(ladder: Ladder) -> None:
     prices = [price for price, _ in ladder.best_first()]
     assert prices == sorted(ladder.levels, reverse=ladder._sign > 0)
     assert ladder.best == (prices[0] if prices else ladder._none)
-    assert len(ladder._blocks) == len(ladder._fences)
-    fences = [*ladder._fences, 1 << 80]
-    for at, block in enumerate(ladder._blocks):
-        assert list(block) == sorted(block)
-        assert len(block) <= BLOCK
-        assert block or len(ladder._blocks) == 1
-        assert all(fences[at] <= rank < fences[at + 1] for rank in block)
+    assert ladder._near or not ladder.levels
+    assert ladder._near == sorted(ladder._near)
+    assert len(ladder._near) <= room.NEAR
+    assert len(ladder._far) == len(ladder._fences)
+    assert ladder._fence == (ladder._fences[-1] if ladder._fences else room._LOWEST)
+    assert all(rank >= ladder._fence for rank in ladder._near)
+    fences = [-1 << 80, *ladder._fences]
+    assert fences == sorted(set(fences))
+    for at, pile in enumerate(ladder._far):
+        assert all(fences[at] <= price * ladder._sign < fences[at + 1] for price in pile)
+    assert sum(map(len, ladder._far)) + len(ladder._near) == len(ladder.levels) + ladder._left

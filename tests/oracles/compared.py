@@ -6,14 +6,14 @@ Run as a program it says "comparing" and ends well with a right machine, with an
 import random
 from collections.abc import Iterable
 
-from checks import check_book
+from checks import check_book, check_ladder
 from driven import DEFINE, Driven, Groups, random_batches, random_commands
 from ledger import Ledger
 from msgspec.structs import replace
 from naive import NaiveMarket
 
-from p2pcli.book import book, level
-from p2pcli.market.commands import Command, Define, SelfTrade
+from p2pcli.book import book, ladder, level
+from p2pcli.market.commands import Command, Define, Place, SelfTrade, Side
 from p2pcli.node.machine import Machine
 
 MARKETS = {
@@ -91,9 +91,31 @@ def _run(compared: Compared, seed: int, entries: Iterable[Groups]) -> Compared:
     return compared
 
 
+def run_ladder(sign: int, seed: int, count: int) -> None:
+    """Open and close random prices of one side, and now and then look at all of them."""
+    chance = random.Random(seed)
+    side = ladder.Ladder(sign)
+    order = level.Order(1, level.Owner("ann"), Place(Side.BUY, 1, 1), 1, level.Moment(1, 1))
+    for _ in range(count):
+        price = chance.randint(1, 60)
+        if price not in side.levels:
+            side.open(price, order)
+        elif chance.random() < 0.6:
+            side.close(price)
+        else:
+            side.close_best()
+        assert side.best == max(side.levels, key=lambda each: each * sign, default=side.best), f"seed {seed}"
+        if chance.random() < 0.1:
+            check_ladder(side)
+
+
 if __name__ == "__main__":
     print("comparing")
     book.SPARSE = level.SPARSE = 1  # so that short queues are swept as well
+    ladder.NEAR, ladder.SAMPLE = 4, 8  # and few prices lie in piles
+    for stream in (1, 2, 3):
+        run_ladder(1, stream, 2_000)
+        run_ladder(-1, stream, 2_000)
     for market in MARKETS.values():
         for stream in (1, 2, 3):
             run(market, stream, 800)
