@@ -126,9 +126,11 @@ def _place(
             client_order_id=client_order_id,
         )
         carried = trader.carry_out(instrument, command)
-    placed = carried.outcome
-    assert isinstance(placed, Placed), f"a place was answered with {placed}"
-    view = render.placed_view(command, trader.owner, carried.sequence, placed)
+        placed = carried.outcome
+        assert isinstance(placed, Placed), f"a place was answered with {placed}"
+        view = render.placed_view(command, trader.owner, carried.sequence, placed)
+        if placed.filled and not placed.fills:  # more than an answer holds
+            view = trader.order(instrument, placed.order)
     screen = invocation.screen
     if screen.is_text:
         if carried.is_repeated:

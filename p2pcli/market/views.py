@@ -49,6 +49,11 @@ class OrderView(msgspec.Struct, frozen=True, array_like=True):
         return self.quantity - self.filled - self.remaining
 
     @property
+    def rows(self) -> int:
+        """Return what the order counts in a page of orders: itself and its fills."""
+        return 1 + len(self.fills)
+
+    @property
     def notional(self) -> int:
         """Return the sum of price times quantity over the fills, in tick-lots."""
         return sum(fill.price * fill.quantity for fill in self.fills)

@@ -10,7 +10,7 @@ says which later entries changed an order: its maker fills, amends and cancels.
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS touches (
 """
 TO_2 = "ALTER TABLE entries ADD COLUMN producer TEXT NOT NULL DEFAULT ''"
 
+Value = int | str | bytes | None  # of a statement
+
 
 def record_of(sequence: int, time_ns: int, body: bytes, outcomes: bytes, producer: str) -> Record:
     """Return what a row says. Raises BadBody, BadNotes, ``msgspec.MsgspecError``."""
@@ -48,6 +50,11 @@ def _outcomes(groups: list[Group], notes: list[Notes]) -> list[list[Outcome]]:
     if not notes:  # the entry was a repeat
         return []
     return [outcomes_of(noted, group.commands) for group, noted in zip(groups, notes, strict=True)]
+
+
+def _json(numbers: Collection[int]) -> str:
+    """Return numbers as SQLite takes them apart without the interpreter's lock."""
+    return msgspec.json.encode(list(numbers)).decode()
 
 
 class HistoryBroken(P2pxError):
@@ -94,21 +101,35 @@ class Archive:
 
     def after(self, sequence: int) -> Iterator[Record]:
         """Yield every record after ``sequence``, in order."""
-        while page := self._records(
-            "SELECT * FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, PAGE
+        while page := list(
+            self._records(
+                "SELECT * FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?", sequence, PAGE
+            )
         ):
             yield from page
             sequence = page[-1].sequence
 
-    def backwards(self, newest: int) -> Iterator[Record]:
-        """Yield records from ``newest`` down, at most ``SCAN_LIMIT`` of them."""
+    def backwards(self, newest: int, owner: str | None, below: int) -> Iterator[Record]:
+        """Yield records from ``newest`` down, or from the one before order ``below``, of at most
+        ``SCAN_LIMIT`` entries.
+
+        With ``owner`` those in which the name stands somewhere, which SQLite sees without decoding any.
+        """
+        if below:
+            newest = self._rows(
+                "SELECT coalesce(max(sequence), 0) FROM entries WHERE sequence <= ? AND first_order < ?",
+                newest,
+                below,
+            )[0][0]
         oldest = max(0, newest - SCAN_LIMIT)
         while newest > oldest:
             low = max(oldest, newest - PAGE)
             yield from self._records(
-                "SELECT * FROM entries WHERE sequence > ? AND sequence <= ? ORDER BY sequence DESC",
+                "SELECT * FROM entries WHERE sequence > ?1 AND sequence <= ?2 AND (?3 IS NULL OR"
+                " instr(body, ?3)) ORDER BY sequence DESC",
                 low,
                 newest,
+                None if owner is None else owner.encode(),
             )
             newest = low
 
@@ -118,20 +139,26 @@ class Archive:
             "SELECT * FROM entries WHERE first_order <= ? ORDER BY first_order DESC, sequence DESC LIMIT 1",
             order,
         )
-        return found[0] if found else None
+        return next(found, None)
 
-    def touching(self, order: int, through: int) -> list[Record]:
-        """Return the records up to ``through`` that changed an order after it was placed."""
-        return self._records(
-            "SELECT entries.* FROM touches JOIN entries USING (sequence)"
-            " WHERE order_id = ? AND sequence <= ? ORDER BY sequence",
-            order,
+    def touching(self, orders: Collection[int], through: int) -> Iterator[Record]:
+        """Yield the records up to ``through`` that changed any of these after it was placed, in order."""
+        sequences = self._rows(
+            "SELECT DISTINCT sequence FROM touches"
+            " WHERE order_id IN (SELECT value FROM json_each(?)) AND sequence <= ? ORDER BY sequence",
+            _json(orders),
             through,
         )
+        for start in range(0, len(sequences), PAGE):
+            page = [sequence for (sequence,) in sequences[start : start + PAGE]]
+            yield from self._records(
+                "SELECT * FROM entries WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence",
+                _json(page),
+            )
 
-    def trading(self, first: int, last: int, through: int) -> list[Record]:
-        """Return the records up to ``through`` from the one with trade ``first`` to the one with ``last``."""
-        return self._records(
+    def trading(self, first: int, last: int, through: int) -> Iterator[Record]:
+        """Yield the records up to ``through`` from the one with trade ``first`` to the one with ``last``."""
+        yield from self._records(
             "SELECT * FROM entries WHERE sequence <= ?3 AND first_trade <= ?2 AND sequence >= coalesce("
             "(SELECT sequence FROM entries WHERE first_trade <= ?1"
             " ORDER BY first_trade DESC, sequence DESC LIMIT 1), 0) ORDER BY sequence",
@@ -140,17 +167,15 @@ class Archive:
             through,
         )
 
-    def _records(self, statement: str, *values: int) -> list[Record]:
-        rows = self._rows(statement, *values)
+    def _records(self, statement: str, *values: Value) -> Iterator[Record]:
+        """Yield a record a row, decoded when it is asked for: who has enough stops there."""
         try:
-            return [
-                record_of(sequence, time_ns, body, outcomes, producer)
-                for sequence, time_ns, _, _, body, outcomes, producer in rows
-            ]
+            for sequence, time_ns, _, _, body, outcomes, producer in self._rows(statement, *values):
+                yield record_of(sequence, time_ns, body, outcomes, producer)
         except (msgspec.MsgspecError, BadBody, BadNotes) as error:
             raise HistoryBroken(f"{self.path} is damaged: {error}") from error
 
-    def _rows(self, statement: str, *values: int) -> list[Any]:
+    def _rows(self, statement: str, *values: Value) -> list[Any]:
         try:
             with self._lock:
                 return self._connection.execute(statement, values).fetchall()

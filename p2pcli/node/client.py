@@ -21,6 +21,7 @@ from p2pcli.market.views import (
     BookView,
     BreakerView,
     DayView,
+    FillView,
     KeyView,
     MarketStatus,
     NodeStatus,
@@ -30,6 +31,9 @@ from p2pcli.market.views import (
 from p2pcli.node.answers import Answer, answers_apart
 from p2pcli.node.asked import request_name
 from p2pcli.node.requests import (
+    FILLS_PAGE,
+    ORDERS_PAGE,
+    TRADES_PAGE,
     Answers,
     BookPage,
     Enrol,
@@ -177,25 +181,58 @@ class ExchangeClient:
     def orders(
         self, market: str, owner: str | None = None, closed: bool = False, limit: int = 1000
     ) -> list[OrderView]:
-        """Return open orders, oldest first; with ``closed`` the newest ``limit`` of all orders.
+        """Return the oldest ``limit`` open orders; with ``closed`` the newest of all; both oldest first.
 
-        ``owner`` None means everybody's. Only ``order`` lists the fills of an order that is still open.
+        ``owner`` None means everybody's. Only ``order`` lists the fills of an order that is still open, and
+        all fills of one with more than ``ORDERS_PAGE``. Orders come in pages, each as of its own sequence.
         """
-        request = ReadOrders(self._id(), self._number(market), owner, closed, limit, self._floor(market, 0))
-        return self._view(market, request, list[OrderView])[1]
+        found: list[OrderView] = []
+        while True:
+            beyond = 0 if not found else found[0 if closed else -1].order
+            left = limit - len(found)
+            request = ReadOrders(
+                self._id(), self._number(market), owner, closed, left, self._floor(market, 0), beyond
+            )
+            page = self._view(market, request, list[OrderView])[1]
+            found = page + found if closed else found + page
+            if sum(view.rows for view in page) < ORDERS_PAGE or len(found) >= limit:
+                return found
 
     def order(self, market: str, order: int) -> OrderView:
         """Return one order with its fills, open or closed. Raises ``NoSuchOrder``."""
-        request = ReadOrder(self._id(), self._number(market), order, self._floor(market, 0))
-        return self._view(market, request, OrderView)[1]
+        fills: list[FillView] = []
+        while True:
+            floor = self._floor(market, 0)
+            request = ReadOrder(self._id(), self._number(market), order, floor, len(fills))
+            view = self._view(market, request, OrderView)[1]
+            fills += view.fills
+            if len(view.fills) < FILLS_PAGE:
+                return msgspec.structs.replace(view, fills=fills)
 
     def trades(
         self, market: str, last: int = 20, after: int | None = None, wait: float = 0.0
     ) -> list[TradeView]:
         """Return up to ``last`` trades, oldest first: the newest, or the first with numbers above ``after``.
 
-        With ``wait`` it returns as soon as there is one, or empty after that many seconds (at most 30).
+        With ``wait`` it returns as soon as there is one, or empty after that many seconds (at most 30). They
+        come in pages, each as of its own sequence.
         """
+        size = min(last, TRADES_PAGE)
+        found = page = self._trades(market, size, after, wait)
+        while len(page) == size and len(found) < last:
+            size = min(last - len(found), TRADES_PAGE)
+            if after is not None:
+                page = self._trades(market, size, found[-1].trade)
+                found = found + page
+            elif older := found[0].trade - 1:
+                size = min(size, older)
+                page = self._trades(market, size, older - size)
+                found = page + found
+            else:
+                break
+        return found
+
+    def _trades(self, market: str, last: int, after: int | None, wait: float = 0.0) -> list[TradeView]:
         request = ReadTrades(self._id(), self._number(market), last, after, wait, self._floor(market, 0))
         return self._view(market, request, list[TradeView], wait)[1]
 

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -164,23 +164,27 @@ class History:
         """Return an order with all its fills, or None when history does not have it."""
         placed = self._record_of_order(order)
         view = placement(placed, order) if placed else None
-        if view is None:
-            return None
-        for record in self._touching(order):
-            view = later(view, record)
-        return view
+        return None if view is None else later({order: view}, self._touching([order]))[order]
 
-    def orders(self, owner: str | None, limit: int) -> list[OrderView]:
-        """Return the newest ``limit`` orders, closed ones too, oldest first. Looks at most
-        ``archive.SCAN_LIMIT`` entries back."""
-        found: list[int] = []
-        for record in self._backwards():
-            placed = [view.order for view in placements(record) if owner is None or view.owner == owner]
-            found += reversed(placed)
-            if len(found) >= limit:
+    def orders(self, owner: str | None, limit: int, below: int = 0) -> list[OrderView]:
+        """Return the newest ``limit`` orders, or of those below an id, closed ones too, oldest first.
+
+        Looks at most ``archive.SCAN_LIMIT`` entries back.
+        Each entry that placed or changed one is decoded once: an order at a time took 7 s for a thousand of
+        a file that was imported, a hundred to the entry.
+        """
+        found: dict[int, OrderView] = {}
+        for record in self._backwards(owner, below):
+            placed = [
+                view
+                for view in placements(record)
+                if owner in (None, view.owner) and (not below or view.order < below)
+            ]
+            found |= {view.order: view for view in placed[::-1][: limit - len(found)]}
+            if len(found) == limit:
                 break
-        views = (self.order(order) for order in reversed(found[:limit]))
-        return [view for view in views if view is not None]
+        oldest_first = dict(sorted(found.items()))
+        return list(later(oldest_first, self._touching(oldest_first)).values())
 
     def trades(self, after: int, newest: int) -> list[TradeView]:
         """Return the trades with numbers above ``after`` up to ``newest``, oldest first."""
@@ -203,20 +207,23 @@ class History:
             rows = [row for row in self._pending if row.first_order <= order]
         return rows[-1].record() if rows else self._archive.placing(order)
 
-    def _touching(self, order: int) -> list[Record]:
+    def _touching(self, orders: Collection[int]) -> Iterator[Record]:
         pending, written = self._now()
-        found = self._archive.touching(order, written)
-        return found + [row.record() for row in pending if order in row.touched]
+        yield from self._archive.touching(orders, written)
+        yield from (row.record() for row in pending if not set(row.touched).isdisjoint(orders))
 
     def _trading(self, first: int, last: int) -> list[Record]:
         pending, written = self._now()
-        found = self._archive.trading(first, last, written)
+        found = list(self._archive.trading(first, last, written))
         return found + [row.record() for row in pending if row.first_trade <= last]
 
-    def _backwards(self) -> Iterator[Record]:
+    def _backwards(self, owner: str | None, below: int) -> Iterator[Record]:
+        """Yield records that may hold placements of this owner, of orders below an id; the newest first."""
         pending, written = self._now()
-        yield from (row.record() for row in reversed(pending))
-        yield from self._archive.backwards(written)
+        for row in reversed(pending):
+            if (not below or row.first_order < below) and (owner is None or owner.encode() in row.body):
+                yield row.record()
+        yield from self._archive.backwards(written, owner, below)
 
     def _now(self) -> tuple[list[_Row], int]:
         """Return what is not in the file yet, and the last sequence that is."""

@@ -211,11 +211,11 @@ class Machine:
         order = account.orders.get(account.memory.order(client_order_id))
         return _view(order) if order is not None else None
 
-    def orders(self, owner: str | None = None, limit: int = 1000) -> list[OrderView]:
-        """Return the oldest ``limit`` open orders of one owner, or of all. O(their number)."""
+    def orders(self, owner: str | None = None, limit: int = 1000, above: int = 0) -> list[OrderView]:
+        """Return the oldest ``limit`` open orders above an id, of one owner or of all. O(their number)."""
         accounts = self._desk.accounts
         tables = [account.orders for account in accounts.values() if owner in (None, account.name)]
-        everything = (order for table in tables for order in table.values())
+        everything = (order for table in tables for order in table.values() if order.id > above)
         return [_view(order) for order in nsmallest(limit, everything, key=lambda order: order.id)]
 
     def remembered(self, owner: str, command_id: str) -> Repeated | None:

@@ -3,13 +3,18 @@
 from collections import OrderedDict
 from typing import Any
 
+import msgspec
+
 from p2pcli.clock import monotonic
 from p2pcli.market.views import OrderView, TradeView
 from p2pcli.node.hosted import HostedMarket
 from p2pcli.node.requests import (
     BOOK_PAGE,
+    FILLS_PAGE,
     MAX_ROWS,
     MAX_WAIT_S,
+    ORDERS_PAGE,
+    TRADES_PAGE,
     BadRequest,
     BookPage,
     NoSuchOrder,
@@ -77,7 +82,7 @@ def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
     match request:
         case ReadBook(levels=levels):
             with replica.reading() as machine:
-                return machine.sequence, machine.depth(min(levels, MAX_ROWS))
+                return machine.sequence, machine.depth(max(0, min(levels, MAX_ROWS)))
         case ReadFullBook():
             raise AssertionError("a full book is read page by page")
         case ReadDigest():
@@ -93,21 +98,39 @@ def carry_out(market: HostedMarket, request: Read) -> tuple[int, Any]:
         case ReadMarket():
             status = market.status()
             return status.sequence, status
-        case ReadOrders(owner=owner, closed=closed, limit=limit):
-            limit = max(1, min(limit, MAX_ROWS))
-            with replica.reading() as machine:
-                sequence = machine.sequence
-                orders = machine.orders(owner, limit)
-            return sequence, market.history.orders(owner, limit) if closed else orders
-        case ReadOrder(order=order):
-            return _order(market, order)
+        case ReadOrders():
+            return _orders(market, request)
+        case ReadOrder(order=order, skip=skip):
+            return _order(market, order, max(0, skip))
         case ReadSnapshot(sequence=sequence, offset=offset):
             return replica.sequence, market.snapshots.piece(sequence, max(0, offset))
         case ReadTrades():
             return _trades(market, request)
 
 
-def _order(market: HostedMarket, order: int) -> tuple[int, OrderView]:
+def _orders(market: HostedMarket, request: ReadOrders) -> tuple[int, list[OrderView]]:
+    limit = max(1, min(request.limit, ORDERS_PAGE))
+    with market.replica.reading() as machine:
+        sequence = machine.sequence
+        if not request.closed:
+            return sequence, machine.orders(request.owner, limit, max(0, request.beyond))
+    newest = market.history.orders(request.owner, limit, request.beyond)
+    return sequence, newest_page(newest)
+
+
+def newest_page(orders: list[OrderView]) -> list[OrderView]:
+    """Return the newest of these orders, oldest first: until they and their fills are a page."""
+    page: list[OrderView] = []
+    rows = 0
+    for view in reversed(orders):
+        if rows >= ORDERS_PAGE:
+            break
+        page.append(msgspec.structs.replace(view, fills=view.fills[:ORDERS_PAGE]))
+        rows += page[-1].rows
+    return page[::-1]
+
+
+def _order(market: HostedMarket, order: int, skip: int) -> tuple[int, OrderView]:
     with market.replica.reading() as machine:
         sequence, newest = machine.sequence, machine.last_order
     found = market.history.order(order) if order <= newest else None
@@ -116,7 +139,8 @@ def _order(market: HostedMarket, order: int) -> tuple[int, OrderView]:
             f"no order {market.instrument.order_name(order)} in {market.instrument.symbol}",
             hint="p2px order ls --all shows the orders there are",
         )
-    return sequence, found
+    fills = found.fills[skip : skip + FILLS_PAGE]
+    return sequence, found if fills == found.fills else msgspec.structs.replace(found, fills=fills)
 
 
 def _trades(market: HostedMarket, request: ReadTrades) -> tuple[int, list[TradeView]]:
@@ -130,7 +154,7 @@ def _trades(market: HostedMarket, request: ReadTrades) -> tuple[int, list[TradeV
             market.replica.wait_for(sequence + 1, deadline)
         except NotCaughtUp:
             break
-    last = max(1, min(request.last, MAX_ROWS))
+    last = max(1, min(request.last, TRADES_PAGE))
     after = request.after
     if after is None:
         after = newest - last

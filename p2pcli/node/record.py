@@ -4,7 +4,7 @@ A record is an entry's commands beside their outcomes. Everything that history s
 records; nothing about an order is stored twice, so nothing about it can disagree.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -83,21 +83,23 @@ def placements(record: Record) -> Iterator[OrderView]:
             yield _placed(record, owner, command, outcome)
 
 
-def later(view: OrderView, record: Record) -> OrderView:
-    """Return the order after one more record that touched it."""
-    for owner, _, outcome in record.answers():
-        if isinstance(outcome, Placed | Amended):
-            for fill in outcome.fills:
-                if fill.maker == view.order:
-                    view = _with_fill(view, record, fill, outcome.order, owner)
-            view = _without(view, outcome.removed)
-            if isinstance(outcome, Amended) and outcome.order == view.order:
-                view = _amended(view, record, outcome)
-        elif isinstance(outcome, Cancelled) and outcome.order == view.order:
-            view = msgspec.structs.replace(view, remaining=0, status=Status.CANCELLED)
-        elif isinstance(outcome, CancelledAll):
-            view = _without(view, outcome.removed)
-    return view
+def later(views: Mapping[int, OrderView], records: Iterable[Record]) -> dict[int, OrderView]:
+    """Return these orders, by id, after more records. O(answers), however many orders there are."""
+    now = dict(views)
+    for record in records:
+        for owner, _, outcome in record.answers():
+            if isinstance(outcome, Placed | Amended):
+                for fill in outcome.fills:
+                    if fill.maker in now:
+                        now[fill.maker] = _with_fill(now[fill.maker], record, fill, outcome.order, owner)
+                _remove(now, outcome.removed)
+                if isinstance(outcome, Amended) and outcome.order in now:
+                    now[outcome.order] = _amended(now[outcome.order], record, outcome)
+            elif isinstance(outcome, Cancelled):
+                _remove(now, [Removed(outcome.order, outcome.remaining)])
+            elif isinstance(outcome, CancelledAll):
+                _remove(now, outcome.removed)
+    return now
 
 
 def trades(record: Record, taker_side: dict[int, Side]) -> list[TradeView]:
@@ -200,10 +202,10 @@ def _with_fill(view: OrderView, record: Record, fill: Fill, taker: int, taker_ow
     )
 
 
-def _without(view: OrderView, removed: list[Removed]) -> OrderView:
-    if any(gone.order == view.order for gone in removed):
-        return msgspec.structs.replace(view, remaining=0, status=Status.CANCELLED)
-    return view
+def _remove(now: dict[int, OrderView], removed: Iterable[Removed]) -> None:
+    for gone in removed:
+        if gone.order in now:
+            now[gone.order] = msgspec.structs.replace(now[gone.order], remaining=0, status=Status.CANCELLED)
 
 
 def _amended(view: OrderView, record: Record, outcome: Amended) -> OrderView:

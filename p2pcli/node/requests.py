@@ -19,7 +19,10 @@ from p2pcli.node.rotation import Rotation
 
 MAX_COMMANDS_IN_FRAME = 1000
 MAX_COMMAND_BYTES_IN_FRAME = 200 << 10  # a request must fit one batch of the log
-MAX_ROWS = 10_000  # orders, trades or levels in one answer
+MAX_ROWS = 10_000  # levels in one answer; orders and trades that one command shows
+ORDERS_PAGE = 1_000  # orders, or fills, in one page of orders: with the longest names a frame is full
+TRADES_PAGE = 1_000  # trades in one answer; with the longest names 850 KiB
+FILLS_PAGE = 3_000  # fills in one page of an order; with the longest names 940 KiB
 BOOK_PAGE = 2_000  # orders in one page of a full book; with the longest names about 500 KiB
 MAX_WAIT_S = 30.0  # longest a read may wait for news
 
@@ -51,7 +54,11 @@ class ReadBook(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class ReadOrders(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """Return ``list[OrderView]``: open orders, or also closed ones, oldest first."""
+    """Return ``list[OrderView]``, oldest first: the oldest open ones, or the newest of all.
+
+    It is a page: when its ``rows`` are as many as ``ORDERS_PAGE``, there may be more beyond it. Of an order
+    with more fills than that, only ``ReadOrder`` shows all; of an open one, any.
+    """
 
     id: int
     market: int
@@ -59,21 +66,25 @@ class ReadOrders(msgspec.Struct, frozen=True, array_like=True, tag=3):
     closed: bool = False
     limit: int = 1000
     at_least: int = 0
+    beyond: int = (
+        0  # only open orders above this id, or of all those below it; 0: from the first, or the last
+    )
 
 
 class ReadOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Return an ``OrderView`` with its fills, also long after the order closed."""
+    """Return an ``OrderView`` with a page of its fills, also long after the order closed."""
 
     id: int
     market: int
     order: int
     at_least: int = 0
+    skip: int = 0  # fills that the asker has, the oldest
 
 
 class ReadTrades(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Return ``list[TradeView]``, oldest first: the last ones, or the first ones above ``after``.
 
-    Waits up to ``wait`` seconds for one.
+    They are a page. Waits up to ``wait`` seconds for one.
     """
 
     id: int

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from p2pcli.market.commands import Side
+from p2pcli.market.commands import Place, Side
+from p2pcli.node.client import ExchangeClient
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +89,19 @@ def test_a_market_order_takes_what_is_there_and_drops_the_rest(p2px):
     assert said.code == 0
     assert said.out.splitlines()[0].endswith("BUY 0.5 BTC/USD @ market  ioc  on client1")
     assert said.out.splitlines()[-1] == "expired   0.3 found no counterparty"
+
+
+def test_fills_that_fit_no_answer_are_shown_all_the_same(p2px):
+    makers = 4000  # with names of 64 characters that take 4 bytes each, more than a frame
+    near = p2px.client("client1")
+    host, _, port = near.address.rpartition(":")
+    credentials = p2px.folder.credentials()
+    with ExchangeClient(host, int(port), credentials, owner="\N{GRINNING FACE}" * 64) as client:
+        for _ in range(makers // 1000):
+            client.submit("BTC/USD", [Place(Side.SELL, 1, 100)] * 1000)
+    said = p2px("order", "buy", "0.00004@1", "--node", "client1", "-o", "json").json
+    assert said["filled"] == "0.00004"
+    assert len(said["trades"]) == makers
 
 
 def test_fill_or_kill_does_nothing_when_it_cannot_fill(p2px):

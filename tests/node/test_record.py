@@ -65,6 +65,10 @@ def test_an_order_is_shown_as_it_was_placed():
     )
 
 
+def after(view: OrderView, *records: Record) -> OrderView:
+    return later({view.order: view}, records)[view.order]
+
+
 def test_a_refused_order_is_shown_as_rejected():
     view = placement(record(1, ("ann", SELL_TEN, Refused(Reason.HALTED, 1))), 1)
     assert view is not None
@@ -78,7 +82,7 @@ def test_a_takers_fills_name_the_maker():
 
 
 def test_a_makers_fills_add_up_and_name_the_takers():
-    view = later(later(resting(), bought(4, 6)), bought(6, 0, order=3, sequence=3))
+    view = after(resting(), bought(4, 6), bought(6, 0, order=3, sequence=3))
     assert (view.filled, view.remaining, view.status) == (10, 0, Status.FILLED)
     assert [(fill.taker, fill.counterparty) for fill in view.fills] == [(2, "bob"), (3, "bob")]
     assert view.notional == 1000
@@ -86,7 +90,7 @@ def test_a_makers_fills_add_up_and_name_the_takers():
 
 def test_quantity_is_filled_remaining_and_cancelled_at_every_step():
     cancel = record(3, ("ann", Cancel(1), Cancelled(1, 4, 6)))
-    for view in (resting(), later(resting(), bought(4, 6)), later(later(resting(), bought(4, 6)), cancel)):
+    for view in (resting(), after(resting(), bought(4, 6)), after(resting(), bought(4, 6), cancel)):
         assert view.filled + view.remaining + view.cancelled == view.quantity
     assert view.status is Status.CANCELLED
     assert view.cancelled == 6
@@ -98,14 +102,14 @@ def test_cancel_all_and_self_trade_prevention_cancel_too():
         2, ("ann", Place(Side.BUY, 5, 100), Placed(2, Status.OPEN, 0, 5, [], [Removed(1, 10)]))
     )
     for cause in (everything, prevented):
-        assert later(resting(), cause).status is Status.CANCELLED
+        assert after(resting(), cause).status is Status.CANCELLED
         assert touched(cause.groups, as_notes(cause)) == [1]
 
 
 def test_an_amend_that_trades_shows_as_fills_of_the_amended_order():
     amended = Amended(1, Status.PARTIALLY_FILLED, 12, 90, 3, 9, [Fill(7, 95, 3, 5, "cat", 0)])
     cause = record(4, ("ann", Amend(1, 12, 90), amended))
-    view = later(resting(), cause)
+    view = after(resting(), cause)
     assert (view.quantity, view.price, view.filled, view.remaining) == (12, 90, 3, 9)
     assert [fill.counterparty for fill in view.fills] == ["cat"]
     assert sorted(touched(cause.groups, as_notes(cause))) == [1, 5]
@@ -130,7 +134,7 @@ def test_a_repeated_answer_is_not_a_second_order():
     again = record(2, ("ann", SELL_TEN, Repeated(1, Placed(1, Status.OPEN, 0, 10))))
     assert list(placements(again)) == []
     assert touched(again.groups, as_notes(again)) == []
-    assert later(resting(), again) == resting()
+    assert after(resting(), again) == resting()
 
 
 def test_plain_orders_touch_their_makers_and_cancels_what_they_name():
