@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from p2pcli.cluster.exchange_client import ExchangeClient
     from p2pcli.errors import BadInput, NotRunning, P2pxError
     from p2pcli.log.entry import LogFull
-    from p2pcli.market.refusals import CommandRefused
+    from p2pcli.market.refusals import CommandRefused, OrderClosed
     from p2pcli.node.requests import Busy, Unknown
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ __all__ = [
     "ExchangeClient",
     "LogFull",
     "NotRunning",
+    "OrderClosed",
     "P2pxError",
     "Unknown",
     "__version__",
@@ -39,6 +40,7 @@ _ROOMS = {
     "ExchangeClient": "p2pcli.cluster.exchange_client",
     "LogFull": "p2pcli.log.entry",
     "NotRunning": "p2pcli.errors",
+    "OrderClosed": "p2pcli.market.refusals",
     "P2pxError": "p2pcli.errors",
     "Unknown": "p2pcli.node.requests",
 }

@@ -14,9 +14,9 @@ from p2pcli.cli.render.quantities import moment
 from p2pcli.cli.render.table import Cell, Column, Table
 from p2pcli.cli.trader import Trader
 from p2pcli.cli.verbs import Group
-from p2pcli.cli.words import check_owner
 from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.commands import GrantKey, RevokeKey
+from p2pcli.market.names import check_owner
 from p2pcli.market.refusals import CommandRefused
 from p2pcli.market.views import KeyView
 from p2pcli.node.key_file import VERSION, OwnerKey, key_file_exists, write_key

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pcli.cli.words import check_owner
 from p2pcli.errors import BadInput, P2pxError
+from p2pcli.market.names import check_owner
 
 if TYPE_CHECKING:
     from p2pcli.cli.invocation import Invocation

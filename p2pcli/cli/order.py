@@ -15,7 +15,6 @@ from p2pcli.cli.words import (
     SELF_TRADES,
     TIFS,
     BadOrder,
-    check_client_id,
     check_grammar,
     market_named,
     order_named,
@@ -26,6 +25,7 @@ from p2pcli.market.commands import Amend, Side
 from p2pcli.market.documents import order_document
 from p2pcli.market.events import Amended, Placed
 from p2pcli.market.instrument import MARKET_PRICE, order_parts, parse_order_name
+from p2pcli.market.names import check_client_id
 from p2pcli.market.refusals import CommandRefused, not_open
 from p2pcli.node.roaming import new_id
 

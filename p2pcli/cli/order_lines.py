@@ -22,7 +22,6 @@ import msgspec
 from p2pcli.cli.words import (
     SELF_TRADES,
     TIFS,
-    check_client_id,
     did_you_mean,
     listed,
     market_named,
@@ -32,6 +31,7 @@ from p2pcli.cli.words import (
 from p2pcli.errors import BadInput, NotFound, P2pxError
 from p2pcli.market.commands import Amend, Cancel, Command, Place, Side
 from p2pcli.market.instrument import MARKET_PRICE, Instrument
+from p2pcli.market.names import check_client_id
 
 MAX_LINE = 64 * 1024  # characters; an order needs about 200
 EXAMPLE = 'write it like {"side": "buy", "quantity": "0.5", "price": "30000"}'

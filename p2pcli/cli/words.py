@@ -1,10 +1,9 @@
 """What people type about orders, turned into commands. Text in, values out."""
 
-import re
 from collections.abc import Iterable, Mapping
 
-from p2pcli.errors import BadInput, NotFound, harmless
-from p2pcli.market.commands import MAX_ID_LENGTH, Place, SelfTrade, Side, TimeInForce
+from p2pcli.errors import BadInput, NotFound
+from p2pcli.market.commands import Place, SelfTrade, Side, TimeInForce
 from p2pcli.market.instrument import MARKET_PRICE, Instrument, order_parts, parse_order_name, units_of
 
 TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
@@ -14,7 +13,6 @@ SELF_TRADES = {
     "cancel-oldest": SelfTrade.CANCEL_OLDEST,
     "cancel-both": SelfTrade.CANCEL_BOTH,
 }
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
 class NoSuchMarket(NotFound):
@@ -29,12 +27,6 @@ class BadOrder(BadInput):
     code = "bad_order"
 
 
-class BadOwner(BadInput):
-    """Text that is no owner's name."""
-
-    code = "bad_owner"
-
-
 def check_grammar(text: str) -> None:
     """Raise ``BadNumber`` when ``text`` is not QTY@PRICE in any market.
 
@@ -44,32 +36,6 @@ def check_grammar(text: str) -> None:
     units_of("quantity", quantity)
     if price != MARKET_PRICE:
         units_of("price", price)
-
-
-def check_owner(owner: str) -> str:
-    """Return the name of an owner, or raise ``BadOwner``."""
-    if not _OWNER.fullmatch(owner):
-        raise BadOwner(
-            f"owner {harmless(owner[:70])!r} is not 1 to 64 letters, digits, dots, - and _",
-            hint="choose a name like ann",
-        )
-    return owner
-
-
-def check_client_id(client_order_id: str) -> str:
-    """Return a client order id, or raise ``BadOrder`` when it is too long, empty or unprintable."""
-    if not client_order_id.isprintable() or client_order_id != client_order_id.strip():
-        raise BadOrder(
-            f"client order id {client_order_id[:MAX_ID_LENGTH]!a} has spaces around it or characters"
-            " that cannot be printed",
-            hint="letters, digits and punctuation make good ids",
-        )
-    if not 1 <= len(client_order_id) <= MAX_ID_LENGTH:
-        raise BadOrder(
-            f"a client order id has 1 to {MAX_ID_LENGTH} characters, this one has {len(client_order_id)}",
-            hint="leave --client-id out, and one is made",
-        )
-    return client_order_id
 
 
 def place(

@@ -10,44 +10,64 @@ It finds the nodes of a running cluster by itself and goes on through another on
 command is sent under an id, so one that had to be repeated takes effect once (S9).
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from p2pcli.clock import monotonic
-from p2pcli.cluster.folder import ClusterFolder
-from p2pcli.cluster.results import Book, Market, Order, Trade, book_of, market_of, order_of, trade_of
-from p2pcli.cluster.whereabouts import Address, Here, Listed, Whereabouts
-from p2pcli.config import load
-from p2pcli.errors import BadInput, NotFound, NotRunning, TimedOut
-from p2pcli.market.commands import Amend, Cancel, CancelAll, Command, Place, Side, TimeInForce
+from p2pcli.cluster.arguments import (
+    BadArgument,
+    Number,
+    chosen,
+    count,
+    flag,
+    market_of_symbol,
+    number_text,
+    seconds,
+    text,
+)
+from p2pcli.cluster.reader import Reader
+from p2pcli.cluster.results import (
+    Book,
+    FullBook,
+    Market,
+    Order,
+    Trade,
+    book_of,
+    full_book_of,
+    market_of,
+    order_of,
+    trade_of,
+)
+from p2pcli.cluster.whereabouts import whereabouts
+from p2pcli.errors import NotFound, P2pxError
+from p2pcli.market.commands import (
+    Amend,
+    Cancel,
+    CancelAll,
+    Command,
+    Halt,
+    Place,
+    Resume,
+    Side,
+    TimeInForce,
+)
 from p2pcli.market.documents import SELF_TRADE_NAMES
 from p2pcli.market.events import Amended, Cancelled, CancelledAll, Done, Placed, Refused, Repeated
 from p2pcli.market.instrument import MARKET_PRICE, Instrument, parse_order_name
-from p2pcli.market.refusals import refusal
-from p2pcli.market.views import TradeView
+from p2pcli.market.names import check_client_id, check_owner
+from p2pcli.market.refusals import CommandRefused, not_open, refusal
+from p2pcli.market.views import OrderView, TradeView
 from p2pcli.node.client import ExchangeClient as NodeClient
-from p2pcli.node.key_file import read_key
-from p2pcli.node.requests import NoSuchMarket
-from p2pcli.node.roaming import ATTEMPT_S, RoamingClient, with_id
+from p2pcli.node.requests import MAX_ROWS, NoSuchMarket
+from p2pcli.node.roaming import RoamingClient, with_id
 
 FOLLOWED = 1000  # trades in one answer
 FOLLOW_S = 5.0  # one long question; the node answers sooner when there is a trade
+MAX_LISTED = 1_000_000  # orders or trades that are asked for at once
 
-Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
-
-_Shape = TypeVar("_Shape")
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 _TIFS = {tif.name.lower(): tif for tif in TimeInForce}
 _SELF_TRADES = {name: mode for mode, name in SELF_TRADE_NAMES.items()}
-
-
-class BadArgument(BadInput):
-    """An argument that the method does not take."""
-
-    code = "bad_argument"
 
 
 class NoSuchNode(NotFound):
@@ -82,19 +102,22 @@ class ExchangeClient:
         addresses: Sequence[str] = (),
         ca: Path | str = "",
     ) -> None:
-        self._where = _listed(cluster, home, key, addresses, ca) if addresses else _here(cluster, home, key)
-        names = self._where.node_names(node or "")
+        timeout = seconds("timeout", timeout)
+        self._where = whereabouts(cluster, home, key, addresses, ca)
+        names = self._where.node_names("" if node is None else text("node", node))
         if node is not None and node not in names and not self._where.knows(node):
             raise NoSuchNode(
                 f"cluster {self._where.cluster} has no node {node[:60]!a}; its nodes are {', '.join(names)}"
             )
-        self._first = node or names[0]
-        self.owner: str = owner or self._where.credentials().owner or self._first
-        self._timeout = timeout
-        self._reader: NodeClient | None = None
-        self._seen: dict[str, int] = {}
-        self._roaming = RoamingClient(self._addresses, self._where.credentials, self.owner, timeout)
-        self.instruments: dict[str, Instrument] = self._read(lambda client: client.instruments)
+        first = node or names[0]
+        if owner is not None:
+            check_owner(text("owner", owner))
+        self.owner: str = owner or self._where.credentials().owner or first
+        self._reader = Reader(self._where, first, self.owner, timeout)
+        self._roaming = RoamingClient(
+            lambda: self._where.addresses(first), self._where.credentials, self.owner, timeout
+        )
+        self.instruments: dict[str, Instrument] = self._reader.ask(lambda client: client.instruments)
 
     def __enter__(self) -> "ExchangeClient":
         return self
@@ -103,9 +126,9 @@ class ExchangeClient:
         self.close()
 
     def close(self) -> None:
-        """Hang up. Repeating it is fine."""
+        """Hang up. Repeating it is fine, and so is a later call: it dials again."""
         self._roaming.close()
-        self._leave()
+        self._reader.close()
 
     # -- orders -----------------------------------------------------------------------------------
 
@@ -146,78 +169,105 @@ class ExchangeClient:
         return self._place(Side.SELL, quantity, price, market, tif, post_only, stp, client_order_id)
 
     def cancel(self, order_id: str | int) -> Order:
-        """Cancel an open order of this owner and return it. Raises ``CommandRefused`` when it is none."""
-        instrument, number = self._order_named(order_id)
-        self._carry_out(instrument, Cancel(order=number))
-        return self.order(order_id)
+        """Cancel an open order of this owner and return it.
 
-    def cancel_all(self, market: str | None = None) -> list[str]:
-        """Cancel every open order of this owner in a market and return their ids, oldest first."""
-        instrument = self._market(market)
-        _, outcome = self._carry_out(instrument, CancelAll())
-        assert isinstance(outcome, CancelledAll), f"a cancel-all was answered with {outcome}"
-        return [instrument.order_name(gone.order) for gone in outcome.removed]
+        Raises ``OrderClosed``, ``ForeignOrder`` or another ``CommandRefused`` when it is none.
+        """
+        instrument, number = self._order_named(order_id)
+        return self._change(instrument, Cancel(order=number))
+
+    def cancel_all(self, market: str | None = None, *, side: str | None = None) -> list[str]:
+        """Cancel this owner's open orders in every market, or in one, and return their ids.
+
+        ``side`` is buy or sell; None means both.
+        """
+        wanted = None if side is None else chosen("side", side, _SIDES)
+        cancelled = []
+        for instrument in self._markets(market):
+            _, outcome = self._carry_out(instrument, CancelAll(side=wanted))
+            assert isinstance(outcome, CancelledAll), f"a cancel-all was answered with {outcome}"
+            cancelled += [instrument.order_name(gone.order) for gone in outcome.removed]
+        return cancelled
 
     def amend(self, order_id: str | int, quantity: Number, price: Number | None = None) -> Order:
         """Give an open order a new total quantity, filled part included (M9), and perhaps a new price.
 
         Less at the same price keeps its place in the queue; anything else sends it to the back (M10).
-        Raises as ``buy``.
+        Raises as ``buy`` and ``cancel``.
         """
         instrument, number = self._order_named(order_id)
-        lots = instrument.quantity(_text("quantity", quantity))
-        ticks = 0 if price is None else instrument.price(_text("price", price))
-        self._carry_out(instrument, Amend(order=number, quantity=lots, price=ticks))
-        return self.order(order_id)
+        lots = instrument.quantity(number_text("quantity", quantity))
+        ticks = 0 if price is None else instrument.price(number_text("price", price))
+        return self._change(instrument, Amend(order=number, quantity=lots, price=ticks))
+
+    def halt(self, market: str) -> Market:
+        """Stop a market: it takes cancels and nothing else. Return it. Raises ``Forbidden`` with a key."""
+        return self._set(self._market(market), Halt())
+
+    def resume(self, market: str) -> Market:
+        """Let a halted market trade again and return it. Raises ``Forbidden`` with a key."""
+        return self._set(self._market(market), Resume())
 
     # -- reads ------------------------------------------------------------------------------------
 
     def book(self, depth: int = 10, market: str | None = None) -> Book:
         """Return the best ``depth`` prices of both sides. It shows everything this client was answered."""
-        instrument = self._market(market)
-        return book_of(instrument, self._read(lambda client: client.book(instrument.symbol, depth)))
+        instrument, levels = self._market(market), count("depth", depth, MAX_ROWS)
+        return book_of(instrument, self._reader.ask(lambda client: client.book(instrument.symbol, levels)))
 
-    def orders(self, market: str | None = None, *, owner: str | None = None) -> list[Order]:
-        """Return the open orders of this owner, or of another, oldest first; at most 1,000."""
-        return self._orders(market, owner, False, 1000)
+    def full_book(self, market: str | None = None) -> FullBook:
+        """Return every resting order in the order it will fill. Raises ``Forbidden`` with a key."""
+        instrument = self._market(market)
+        return full_book_of(instrument, *self._reader.ask(lambda client: client.full_book(instrument.symbol)))
+
+    def orders(
+        self, market: str | None = None, *, owner: str | None = None, limit: int = MAX_LISTED
+    ) -> list[Order]:
+        """Return open orders of this owner, or of another, in every market or in one, oldest first.
+
+        They come without their fills, which ``order`` tells.
+        """
+        return self._orders(market, owner, False, limit)[:limit]
 
     def history(self, limit: int = 1000, market: str | None = None) -> list[Order]:
-        """Return the newest ``limit`` orders of this owner, open and closed, oldest first; at most 10,000."""
-        return self._orders(market, None, True, limit)
+        """Return this owner's newest ``limit`` orders, open and closed, in every market or in one.
+
+        The oldest comes first. Of those that are open only ``order`` tells the fills.
+        """
+        return self._orders(market, None, True, limit)[-limit:]
 
     def order(self, order_id: str | int) -> Order:
         """Return anybody's order with its fills, also long after it closed. Raises ``NoSuchOrder``."""
         instrument, number = self._order_named(order_id)
-        return order_of(instrument, self._read(lambda client: client.order(instrument.symbol, number)))
+        return self._order(instrument, number)
 
     def trades(self, n: int = 20, market: str | None = None) -> list[Trade]:
-        """Return the last ``n`` trades of a market, oldest first; at most 10,000."""
-        instrument = self._market(market)
-        views = self._read(lambda client: client.trades(instrument.symbol, n))
+        """Return the last ``n`` trades of a market, oldest first."""
+        instrument, last = self._market(market), count("n", n, MAX_LISTED)
+        views = self._reader.ask(lambda client: client.trades(instrument.symbol, last))
         return [trade_of(instrument, view) for view in views]
 
     def follow_trades(self, market: str | None = None, *, after: str | int | None = None) -> Iterator[Trade]:
         """Yield each trade as it happens, for ever, none twice and none left out, whichever node dies.
 
-        It begins with the next trade, or with the one behind the trade ``after`` (an id; 0: with the first
-        ever). Raises ``NotRunning`` when no node answers: call it again with the last id to go on. The client
-        waits for trades all the time, so orders want another one.
+        It begins with the first trade after this call, or with the one behind the trade ``after`` (an id;
+        0: with the first ever). Raises ``NotRunning`` when no node answers: call it again with the last id to
+        go on. The client waits for trades all the time, so orders want another one.
         """
         instrument = self._market(market)
-        symbol = instrument.symbol
         if after is None:
-            newest = self._read(lambda client: client.trades(symbol, 1))
-            last = newest[-1].trade if newest else 0
-        else:
-            last = 0 if str(after) == "0" else parse_order_name(str(after))[1]
-        while True:
-            for view in self._read(partial(_next_trades, symbol, last)):
-                last = view.trade
-                yield trade_of(instrument, view)
+            newest = self._reader.ask(lambda client: client.trades(instrument.symbol, 1))
+            return self._followed(instrument, newest[-1].trade if newest else 0)
+        if str(after) == "0":
+            return self._followed(instrument, 0)
+        number, trade = parse_order_name(str(after))
+        if number != instrument.number:
+            raise BadArgument(f"after={after} is no trade of {instrument.symbol}", hint="say its market= too")
+        return self._followed(instrument, trade)
 
     def markets(self) -> list[Market]:
         """Return every market with its rules, how it stands, and its last 24 hours."""
-        return [self._read(partial(_market_now, instrument)) for instrument in self.instruments.values()]
+        return [self._reader.ask(partial(_market_now, each)) for each in self.instruments.values()]
 
     # -- how --------------------------------------------------------------------------------------
 
@@ -236,16 +286,37 @@ class ExchangeClient:
         is_market = price is None or price == MARKET_PRICE
         place = Place(
             side,
-            instrument.quantity(_text("quantity", quantity)),
-            0 if is_market else instrument.price(_text("price", price)),
-            _choice("tif", tif or ("ioc" if is_market else "gtc"), _TIFS),
-            post_only,
-            _choice("stp", stp or "default", _SELF_TRADES),
-            client_order_id or "",
+            instrument.quantity(number_text("quantity", quantity)),
+            0 if is_market else instrument.price(number_text("price", price)),
+            chosen("tif", tif or ("ioc" if is_market else "gtc"), _TIFS),
+            flag("post_only", post_only),
+            chosen("stp", stp or "default", _SELF_TRADES),
+            "" if client_order_id is None else check_client_id(text("client_order_id", client_order_id)),
         )
         _, outcome = self._carry_out(instrument, place)
         assert isinstance(outcome, Placed), f"a place was answered with {outcome}"
-        return self.order(instrument.order_name(outcome.order))
+        return self._order(instrument, outcome.order)
+
+    def _change(self, instrument: Instrument, command: Cancel | Amend) -> Order:
+        try:
+            self._carry_out(instrument, command)
+        except CommandRefused as error:
+            raise self._why_not(instrument, command.order, error) from None
+        return self._order(instrument, command.order)
+
+    def _why_not(self, instrument: Instrument, order: int, refused: CommandRefused) -> CommandRefused:
+        """Return a refusal that says what is wrong with the order, where it is that and can be seen."""
+        if refused.reason != "unknown_order":
+            return refused
+        try:
+            view = self._reader.ask(lambda client: client.order(instrument.symbol, order))
+        except P2pxError:  # there is none, or it is not for us to see
+            return refused
+        return not_open(instrument, view, self.owner) or refused
+
+    def _set(self, instrument: Instrument, command: Halt | Resume) -> Market:
+        self._carry_out(instrument, command)
+        return self._reader.ask(partial(_market_now, instrument))
 
     def _carry_out(
         self, instrument: Instrument, command: Command
@@ -253,75 +324,37 @@ class ExchangeClient:
         command = with_id(command)
         answer = self._roaming.submit(instrument.symbol, [command])
         sequence, outcome = answer.sequence, answer.outcomes[0]
-        self._seen[instrument.symbol] = max(sequence, self._seen.get(instrument.symbol, 0))
+        self._reader.saw(instrument.symbol, sequence)
         if isinstance(outcome, Repeated):
             sequence, outcome = outcome.sequence, outcome.outcome
         if isinstance(outcome, Refused):
             raise refusal(instrument, command, outcome, self.owner)
         return sequence, outcome
 
+    def _order(self, instrument: Instrument, order: int) -> Order:
+        return order_of(instrument, self._reader.ask(lambda client: client.order(instrument.symbol, order)))
+
     def _orders(self, market: str | None, owner: str | None, closed: bool, limit: int) -> list[Order]:
-        instrument = self._market(market)
-        whose = owner or self.owner
-        views = self._read(lambda client: client.orders(instrument.symbol, whose, closed, limit))
-        return [order_of(instrument, view) for view in views]
+        """Return the orders of every market that is meant, at most ``limit`` of each, oldest first."""
+        whose = self.owner if owner is None else check_owner(text("owner", owner))
+        count("limit", limit, MAX_LISTED)
+        found = []
+        for instrument in self._markets(market):
+            ask = partial(_orders_now, instrument.symbol, whose, closed, limit)
+            found += [order_of(instrument, view) for view in self._reader.ask(ask)]
+        return sorted(found, key=lambda order: order.time_ns)
 
-    def _read(self, question: Callable[[NodeClient], _Shape]) -> _Shape:
-        """Ask the node that answered last, then each of the others; silent ones again with more patience.
-
-        So a machine that is off costs ``ATTEMPT_S`` and not the whole timeout.
-        """
-        deadline, patience = monotonic() + self._timeout, ATTEMPT_S
-        why = "none runs now"
+    def _followed(self, instrument: Instrument, last: int) -> Iterator[Trade]:
         while True:
-            is_silent = False
-            for address in (None, *self._addresses()):
-                if address is not None:
-                    self._leave()
-                left = deadline - monotonic()
-                if left <= 0:
-                    break
-                try:
-                    client = self._reader = self._reader or self._connect(address, min(patience, left))
-                    if client is None:
-                        continue
-                    client.timeout = min(patience, left)
-                    for market, sequence in self._seen.items():
-                        client.saw(market, sequence)
-                    return question(client)
-                except (NotRunning, TimedOut) as error:
-                    is_silent = is_silent or isinstance(error, TimedOut)
-                    why = error.message
-            if not is_silent or monotonic() >= deadline:
-                break
-            patience *= 2
-        raise NotRunning(
-            f"no node of cluster {self._where.cluster} answers: {why}", hint="p2px cluster status"
-        )
-
-    def _connect(self, address: Address | None, patience: float) -> NodeClient | None:
-        if address is None:
-            return None
-        return NodeClient(*address, self._where.credentials(), self.owner, patience)
-
-    def _leave(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def _addresses(self) -> list[Address]:
-        """Return where the nodes are now, the preferred one first."""
-        return self._where.addresses(self._first)
+            for view in self._reader.ask(partial(_next_trades, instrument.symbol, last)):
+                last = view.trade
+                yield trade_of(instrument, view)
 
     def _market(self, market: str | None) -> Instrument:
-        if market is None:
-            return min(self.instruments.values(), key=lambda instrument: instrument.number)
-        if market not in self.instruments:
-            raise NoSuchMarket(
-                f"cluster {self._where.cluster} has no market {market[:60]!a}",
-                hint=f"its markets are {', '.join(self.instruments)}",
-            )
-        return self.instruments[market]
+        return market_of_symbol(self.instruments, self._where.cluster, market)
+
+    def _markets(self, market: str | None) -> list[Instrument]:
+        return list(self.instruments.values()) if market is None else [self._market(market)]
 
     def _order_named(self, order_id: str | int) -> tuple[Instrument, int]:
         number, order = parse_order_name(str(order_id))
@@ -335,61 +368,9 @@ def _next_trades(symbol: str, after: int, client: NodeClient) -> list[TradeView]
     return client.trades(symbol, FOLLOWED, after, FOLLOW_S)
 
 
+def _orders_now(symbol: str, owner: str, closed: bool, limit: int, client: NodeClient) -> list[OrderView]:
+    return client.orders(symbol, owner, closed, limit)
+
+
 def _market_now(instrument: Instrument, client: NodeClient) -> Market:
     return market_of(instrument, client.market_status(instrument.symbol), client.day(instrument.symbol))
-
-
-def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) -> Whereabouts:
-    """Return the cluster that is meant and what proves us. Settings are read only for what is not said."""
-    authority = ""
-    if cluster is not None and home is not None:
-        folder = ClusterFolder(Path(home), cluster)
-    else:
-        config = load(Path.cwd(), os.environ)
-        folder = ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
-        key, authority = key or config.key, config.cluster.ca
-    if key is None:
-        return Here(folder, folder.credentials)
-    path = Path(key)
-    return Here(folder, lambda: read_key(path, folder.name).credentials(folder.authority() or authority))
-
-
-def _listed(
-    cluster: str | None,
-    home: Path | str | None,
-    key: Path | str | None,
-    addresses: Sequence[str],
-    ca: Path | str,
-) -> Whereabouts:
-    if key is None or home is not None:
-        raise BadArgument(
-            "addresses= takes an owner's key and no home=: it is for machines that are none of the cluster's",
-            hint='ExchangeClient(addresses=["10.0.0.1:4001"], key="ann.key", ca="ca.pem")',
-        )
-    where = Listed([addresses] if isinstance(addresses, str) else addresses, Path(key), str(ca))
-    if cluster not in (None, where.cluster):
-        raise BadArgument(f"{key} is a key of cluster {where.cluster}, not of {cluster}")
-    return where
-
-
-def _text(what: str, number: Number | None) -> str:
-    """Return an exact number as decimal text. Raises ``BadArgument`` for a float."""
-    match number:
-        case str():
-            return number
-        case bool() | float() | None:
-            raise BadArgument(
-                f"{what} {number!r} is not exact", hint=f'write it as text or Decimal: "{number}"'
-            )
-        case int():
-            return str(number)
-        case Decimal():
-            text = f"{number:f}"
-            return text.rstrip("0").rstrip(".") if "." in text else text
-    raise BadArgument(f"{what} must be text, int or Decimal, not {type(number).__name__}")
-
-
-def _choice(what: str, word: str, known: "dict[str, _Shape]") -> _Shape:
-    if word not in known:
-        raise BadArgument(f"{what} {word[:60]!a} is none of {', '.join(known)}")
-    return known[word]

@@ -5,9 +5,11 @@ Prices and quantities are ``decimal.Decimal``, exact, never float. Ids are text,
 ``open``, ``partially_filled`` and so on. Times are nanoseconds since 1970, from the log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
+from p2pcli.market.commands import Side
 from p2pcli.market.depth import Level as Summed
 from p2pcli.market.instrument import Instrument
 from p2pcli.market.views import BookView, DayView, FillView, MarketStatus, OrderView, TradeView
@@ -24,6 +26,7 @@ class Fill:
     maker_order_id: str
     taker_order_id: str
     counterparty: str  # owner of the other order
+    time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,18 @@ class Order:
     tif: str  # gtc, ioc, fok
     post_only: bool
     sequence: int  # of the log's entry that placed it
+    time_ns: int  # when that was
     fills: tuple[Fill, ...]
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Average price of the fills, rounded half up to 8 decimals; None when it comes without any."""
+        traded = sum((fill.quantity for fill in self.fills), Decimal(0))
+        if not traded:
+            return None
+        with localcontext(Context(prec=60, rounding=ROUND_HALF_UP)):  # enough for exact sums of any fills
+            paid = sum((fill.price * fill.quantity for fill in self.fills), Decimal(0))
+            return (paid / traded).quantize(Decimal("1E-8"))
 
     @property
     def is_open(self) -> bool:
@@ -95,6 +109,16 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class FullBook:
+    """Every resting order at one sequence, without fills, in the order it will fill: best price, then age."""
+
+    market: str
+    sequence: int
+    bids: tuple[Order, ...]
+    asks: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """A market's rules and how it stands. Prices are None where nothing has traded."""
 
@@ -140,6 +164,7 @@ def order_of(instrument: Instrument, view: OrderView) -> Order:
         tif=view.tif.name.lower(),
         post_only=view.post_only,
         sequence=view.sequence,
+        time_ns=view.time_ns,
         fills=tuple(_fill(instrument, fill) for fill in view.fills),
     )
 
@@ -198,6 +223,13 @@ def book_of(instrument: Instrument, view: BookView) -> Book:
     )
 
 
+def full_book_of(instrument: Instrument, sequence: int, views: Sequence[OrderView]) -> FullBook:
+    """Return all resting orders in decimals."""
+    bids = tuple(order_of(instrument, view) for view in views if view.side is Side.BUY)
+    asks = tuple(order_of(instrument, view) for view in views if view.side is Side.SELL)
+    return FullBook(instrument.symbol, sequence, bids, asks)
+
+
 def _fill(instrument: Instrument, view: FillView) -> Fill:
     return Fill(
         instrument.trade_name(view.trade),
@@ -207,6 +239,7 @@ def _fill(instrument: Instrument, view: FillView) -> Fill:
         instrument.order_name(view.maker),
         instrument.order_name(view.taker),
         view.counterparty,
+        view.time_ns,
     )
 
 

@@ -4,11 +4,14 @@
 ``Listed`` anywhere else: an owner's key and a list of addresses
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from p2pcli.cluster.arguments import BadArgument
 from p2pcli.cluster.folder import ClusterFolder, not_running
+from p2pcli.config import load
 from p2pcli.errors import BadInput, NotRunning, P2pxError, TimedOut
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.discovery import node_service_name, service_name
@@ -111,6 +114,50 @@ class Listed:
 
     def addresses(self, first: str) -> list[Address]:
         return sorted(self._listed, key=lambda address: self._names.get(address) != first)
+
+
+def whereabouts(
+    cluster: str | None,
+    home: Path | str | None,
+    key: Path | str | None,
+    addresses: Sequence[str],
+    ca: Path | str,
+) -> Whereabouts:
+    """Return the cluster that a program means, as ``ExchangeClient`` takes it. Raises as that does."""
+    return _listed(cluster, home, key, addresses, ca) if addresses else _here(cluster, home, key)
+
+
+def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) -> Whereabouts:
+    """Return the cluster that is meant and what proves us. Settings are read only for what is not said."""
+    authority = ""
+    if cluster is not None and home is not None:
+        folder = ClusterFolder(Path(home), cluster)
+    else:
+        config = load(Path.cwd(), os.environ)
+        folder = ClusterFolder(Path(home) if home else config.home, cluster or config.cluster.name)
+        key, authority = key or config.key, config.cluster.ca
+    if key is None:
+        return Here(folder, folder.credentials)
+    path = Path(key)
+    return Here(folder, lambda: read_key(path, folder.name).credentials(folder.authority() or authority))
+
+
+def _listed(
+    cluster: str | None,
+    home: Path | str | None,
+    key: Path | str | None,
+    addresses: Sequence[str],
+    ca: Path | str,
+) -> Whereabouts:
+    if key is None or home is not None:
+        raise BadArgument(
+            "addresses= takes an owner's key and no home=: it is for machines that are none of the cluster's",
+            hint='ExchangeClient(addresses=["10.0.0.1:4001"], key="ann.key", ca="ca.pem")',
+        )
+    where = Listed([addresses] if isinstance(addresses, str) else addresses, Path(key), str(ca))
+    if cluster not in (None, where.cluster):
+        raise BadArgument(f"{key} is a key of cluster {where.cluster}, not of {cluster}")
+    return where
 
 
 def _address(text: str) -> Address:

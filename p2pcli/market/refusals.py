@@ -11,6 +11,7 @@ class CommandRefused(P2pxError):
     """The market answered, and the answer is no: the command changed nothing and never will."""
 
     code = "refused"
+    reason = "unknown_order"  # of the market's reasons in small letters, such as price_band: for programs
 
 
 class OrderClosed(CommandRefused):
@@ -28,7 +29,9 @@ class ForeignOrder(CommandRefused):
 def refusal(instrument: Instrument, command: Command, refused: Refused, owner: str) -> CommandRefused:
     """Return the refusal as an error that says what was asked, what stood against it and what to do."""
     message, hint = _words(instrument, command, refused, harmless(owner))
-    return CommandRefused(message, hint=hint)
+    error = CommandRefused(message, hint=hint)
+    error.reason = refused.reason.name.lower()
+    return error
 
 
 def not_open(instrument: Instrument, view: OrderView, owner: str) -> CommandRefused | None:

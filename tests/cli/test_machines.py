@@ -16,7 +16,8 @@ import pytest
 from etcd_members import MISSING, EtcdMembers
 
 from p2pcli import ExchangeClient
-from p2pcli.cluster.exchange_client import BadArgument, NoSuchNode
+from p2pcli.cluster.arguments import BadArgument
+from p2pcli.cluster.exchange_client import NoSuchNode
 from p2pcli.cluster.whereabouts import BadAddresses
 from p2pcli.errors import NotRunning, P2pxError
 from p2pcli.market.commands import Place, Side
@@ -263,7 +264,9 @@ def test_a_program_elsewhere_needs_addresses_a_key_and_the_ca_alone(first, tmp_p
         try:
             began = monotonic()
             cy.book()
-            assert monotonic() - began < cy._timeout, "a silent node costs a part of the timeout, and not all"
+            assert monotonic() - began < cy._reader.timeout, (
+                "a silent node costs a part of the timeout, and not all"
+            )
         finally:
             os.kill(paused, signal.SIGCONT)
     assert not (tmp_path / "nothing").exists()

@@ -5,7 +5,6 @@ import pytest
 from p2pcli.cli.words import (
     BadOrder,
     NoSuchMarket,
-    check_client_id,
     check_grammar,
     did_you_mean,
     listed,
@@ -17,6 +16,7 @@ from p2pcli.cli.words import (
 from p2pcli.errors import BadInput
 from p2pcli.market.commands import Place, SelfTrade, Side, TimeInForce
 from p2pcli.market.instrument import BadNumber, BadOrderId, Instrument
+from p2pcli.market.names import check_client_id
 
 BTC = Instrument("BTC/USD", 1, tick=1_000_000, lot=1, max_price=10**11, max_quantity=10**14)
 ETH = Instrument("ETH/USD", 2, tick=5_000_000, lot=10_000, max_price=10**11, max_quantity=10**14)

@@ -10,11 +10,12 @@ import pytest
 
 import p2pcli
 from p2pcli import Cluster, ExchangeClient
-from p2pcli.cluster.exchange_client import BadArgument, NoSuchNode
+from p2pcli.cluster.arguments import BadArgument
+from p2pcli.cluster.exchange_client import NoSuchNode
 from p2pcli.cluster.folder import ClusterNotRunning
 from p2pcli.cluster.results import Level
 from p2pcli.errors import BadInput, NotFound
-from p2pcli.market.refusals import CommandRefused
+from p2pcli.market.refusals import CommandRefused, ForeignOrder, OrderClosed
 
 pytestmark = pytest.mark.slow
 
@@ -29,16 +30,14 @@ def cluster() -> Iterator[Cluster]:
 def ann(cluster: Cluster) -> Iterator[ExchangeClient]:
     with cluster.client("client1", owner="ann") as client:
         yield client
-        for market in client.instruments:
-            client.cancel_all(market)
+        client.cancel_all()
 
 
 @pytest.fixture
 def bob(cluster: Cluster) -> Iterator[ExchangeClient]:
     with cluster.client("client2", owner="bob") as client:
         yield client
-        for market in client.instruments:
-            client.cancel_all(market)
+        client.cancel_all()
 
 
 def test_an_order_comes_back_in_exact_decimals(ann: ExchangeClient) -> None:
@@ -74,8 +73,8 @@ def test_two_clients_at_two_nodes_trade_and_see_the_same(ann: ExchangeClient, bo
 
 def test_a_client_reads_its_own_writes_also_at_another_node(cluster: Cluster, ann: ExchangeClient) -> None:
     ann.buy(1, 10)
-    ann._first = "client2"  # the next reader begins there
-    ann._leave()
+    ann._reader.first = "client2"  # the next question begins there
+    ann._reader.close()
     assert [level.price for level in ann.book().bids] == [Decimal(10)]
 
 
@@ -148,6 +147,8 @@ def test_words_that_nobody_knows_are_refused(ann: ExchangeClient) -> None:
         ann.buy(1, 1, tif="day")
     with pytest.raises(BadArgument, match="stp 'maybe'"):
         ann.buy(1, 1, stp="maybe")
+    with pytest.raises(BadInput, match="has 1 to 64 characters, this one has 0"):
+        ann.buy(1, 1, client_order_id="")
     with pytest.raises(NotFound, match="no market 'XMR/USD'"):
         ann.book(market="XMR/USD")
     with pytest.raises(NotFound, match="market number 7"):
@@ -158,9 +159,60 @@ def test_words_that_nobody_knows_are_refused(ann: ExchangeClient) -> None:
 
 def test_a_foreign_order_cannot_be_cancelled(ann: ExchangeClient, bob: ExchangeClient) -> None:
     order = ann.buy(1, 10)
-    with pytest.raises(CommandRefused):
+    with pytest.raises(ForeignOrder, match="belongs to ann, not to bob"):
         bob.cancel(order.order_id)
-    assert ann.order(order.order_id).is_open
+    assert ann.cancel(order.order_id).status == "cancelled"
+    with pytest.raises(OrderClosed, match="is already cancelled"):
+        ann.amend(order.order_id, 2)
+    with pytest.raises(CommandRefused, match="is not an open order of ann") as refused:
+        ann.cancel(10**9)
+    assert refused.value.reason == "unknown_order"
+
+
+def test_without_a_market_every_market_is_meant(ann: ExchangeClient, bob: ExchangeClient) -> None:
+    orders = [ann.buy(1, 10), ann.sell(1, 20, "ETH/USD"), ann.sell(1, 20)]
+    bob.buy(1, 10)
+    assert ann.orders() == orders
+    assert ann.history(2) == orders[1:]
+    assert ann.orders(limit=1) == orders[:1]
+    assert ann.cancel_all(side="sell") == [orders[2].order_id, orders[1].order_id]
+    assert ann.cancel_all() == [orders[0].order_id]
+    assert len(bob.orders()) == 1
+
+
+def test_a_full_book_has_every_order_in_the_order_it_fills(ann: ExchangeClient, bob: ExchangeClient) -> None:
+    second, first, third = ann.buy(1, 10), bob.buy(1, 11), bob.buy(1, 10)
+    book = ann.full_book()
+    assert (book.bids, book.asks) == ((first, second, third), ())
+
+
+def test_a_halted_market_says_so_by_a_reason_that_programs_can_read(ann: ExchangeClient) -> None:
+    assert ann.halt("eth-usd").halted
+    with pytest.raises(CommandRefused, match="is halted") as refused:
+        ann.buy(1, 1, "ETH/USD")
+    assert refused.value.reason == "halted"
+    assert ann.history(1)[-1].status == "rejected"
+    assert not ann.resume("ETH/USD").halted
+
+
+def test_the_average_price_of_fills_is_exact_to_eight_decimals(
+    ann: ExchangeClient, bob: ExchangeClient
+) -> None:
+    ann.sell("0.00000001", "10.01")
+    ann.sell("0.00000002", "10.02")
+    taken = bob.buy("0.00000003", 11)
+    assert taken.average_price == Decimal("10.01666667")
+    assert bob.buy(1, 1).average_price is None
+    assert taken.time_ns == taken.fills[0].time_ns > 0
+
+
+def test_trades_are_followed_from_the_call_on(ann: ExchangeClient, bob: ExchangeClient) -> None:
+    ann.sell(1, 100)
+    following = ann.follow_trades()
+    bob.buy(1, 100)
+    assert next(following).quantity == 1
+    with pytest.raises(BadArgument, match="after=2-1 is no trade of BTC/USD"):
+        ann.follow_trades(after="2-1")
 
 
 def test_without_an_owner_orders_belong_to_the_node(cluster: Cluster) -> None:
