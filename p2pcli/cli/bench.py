@@ -12,8 +12,8 @@ from p2pcli.cli.invocation import Invocation
 from p2pcli.cli.options import count_option, market_option, node_option, time_option
 from p2pcli.cli.render.bench import bars, compared, heading, table, usage
 from p2pcli.cli.verbs import Verb
-from p2pcli.cli.words import market_named
-from p2pcli.cluster.bench.figures import Result, ratios
+from p2pcli.cli.words import listed, market_named
+from p2pcli.cluster.bench.figures import Result, differences, ratios
 from p2pcli.cluster.folder import ClusterNotRunning
 from p2pcli.errors import BadInput
 
@@ -95,12 +95,17 @@ def bench(
 ) -> None:
     """Measure orders a second and their latency, and the disk's own sync time beside them.
 
-    Runs against the cluster that runs, with real orders in its book, or else against one of its own that
-    is deleted afterwards. The clients share the machine with the nodes; what they use is shown as "bench".
+    Runs against the cluster that runs, or else against one of its own that is deleted afterwards. Its
+    orders are real: they belong to bench1, bench2 ..., trade with what rests there, and are cancelled at
+    the end. The clients share the machine with the nodes; what they use is shown as "bench".
     """
     from p2pcli.cluster.bench.load import Trader
     from p2pcli.cluster.bench.run import Setting, dial, measure
 
+    if spread and node:
+        raise BadInput(f"--spread uses every node, and --node {node} one", hint="leave one of them out")
+    if seconds == 0:
+        raise BadInput("--seconds 0s measures nothing", hint="leave --seconds out, or say 5s")
     before = None if compare is None else _read(Path(compare))
     screen = invocation.screen
     with ExitStack() as stack:
@@ -108,7 +113,8 @@ def bench(
         nodes = [child.name for child in report.nodes]
         names = nodes if spread else [node or nodes[0]]
         connected = [
-            stack.enter_context(dial(folder, report, names[number % len(names)])) for number in range(clients)
+            stack.enter_context(dial(folder, report, names[number % len(names)], owner=f"bench{number + 1}"))
+            for number in range(clients)
         ]
         known = connected[0].instruments
         symbol = market_named(known, market or invocation.config.client.market).symbol
@@ -119,7 +125,7 @@ def bench(
         with screen.one_line() as show:
             result = measure(folder, report, traders, watchers, setting, show)
     if not screen.is_text:
-        screen.document(result)
+        screen.document(result if before is None else _beside(result, before, str(compare)))
         return
     screen.lines(heading(result))
     screen.table(table(result))
@@ -128,6 +134,22 @@ def bench(
         screen.lines(line for each in result.modes for line in bars(each))
     if before is not None:
         screen.lines(f"{compared(ratio)} {compare}" for ratio in ratios(result, before))
+        if other := differences(result, before):
+            screen.note(f"not the same as in {compare}: {'; '.join(other)}")
+        if not ratios(result, before):
+            screen.note(
+                f"{compare} has no mode of these: it has {listed(each.mode for each in before.modes)}"
+            )
+
+
+def _beside(result: Result, before: Result, path: str) -> dict[str, object]:
+    """Return a result with its ratios to an earlier one, in which ``--compare`` finds the result again."""
+    return {
+        **msgspec.to_builtins(result),
+        "compared_with": path,
+        "ratios": [ratio._asdict() for ratio in ratios(result, before)],
+        "differences": differences(result, before),
+    }
 
 
 def _arena(invocation: Invocation, stack: ExitStack) -> "tuple[ClusterFolder, ClusterReport]":

@@ -9,6 +9,7 @@ USERS = {*NODES, "registry1", "registry2", "supervisor", "bench"}
 
 
 def test_a_result_names_every_mode_and_can_be_compared_with(p2px, tmp_path):
+    own = p2px.place("1@0.02")
     said = p2px("bench", "--orders", "300", "--clients", "2", "--spread", "--resting", "150", "-o", "json")
     assert said.code == 0, said.err
     result = said.json
@@ -34,6 +35,12 @@ def test_a_result_names_every_mode_and_can_be_compared_with(p2px, tmp_path):
     assert again.code == 0, again.err
     assert "batched: frames answered within" in again.out
     assert "x the orders a second" in again.out
+    assert "not the same as in" in again.err
+    assert "; clients 1, was 2; batch 7, was 100; resting 0, was 150" in again.err.replace(
+        "before.json:", ";"
+    )
+    assert {one["owner"] for one in p2px("order", "ls", "-o", "json").json} == {"client1", "resting"}
+    assert p2px("order", "show", own, "-o", "json").json["status"] == "open"
 
 
 def test_a_file_that_is_no_result_is_named(p2px, tmp_path):
@@ -41,3 +48,5 @@ def test_a_file_that_is_no_result_is_named(p2px, tmp_path):
     said = p2px("bench", "--compare", str(tmp_path / "no.json"))
     assert said.code == 2
     assert "no.json is no result of p2px bench" in said.err
+    assert p2px("bench", "--spread", "--node", "client1").code == 2
+    assert p2px("bench", "--seconds", "0s").code == 2

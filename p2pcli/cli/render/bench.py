@@ -11,12 +11,16 @@ def heading(result: Result) -> list[str]:
     machine = result.machine
     synced = "" if result.durable else ", not synced"
     rests = f"   {result.resting:,} orders resting" if result.resting else ""
+    where = f"{_many(result.nodes, 'node')}, {_many(result.clients, 'client')}"
     return [
-        f"{', '.join(result.markets)} on {result.nodes} nodes, {result.clients} clients{rests}"
-        f"   log: {result.log}{synced}",
+        f"{', '.join(result.markets)} on {where}{rests}   log: {result.log}{synced}",
         f"disk: fdatasync {result.fdatasync_us:.0f} us, p99 {result.fdatasync_p99_us:.0f} us   "
         + " ".join(f"{name} {machine[name]}" for name in ("cores", "processor", "python") if name in machine),
     ]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def table(result: Result) -> Table:

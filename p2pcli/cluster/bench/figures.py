@@ -1,11 +1,13 @@
 """Latencies into percentiles and a histogram, and one result beside an earlier one. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 PERCENTILES = (0.50, 0.90, 0.99, 0.999)
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]  # whoever writes a file by hand is told; ratios divide by it
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -14,12 +16,12 @@ class Figures(msgspec.Struct, frozen=True):
     mode: str
     orders: int
     seconds: float
-    orders_per_s: float
-    p50: float
-    p90: float
-    p99: float
-    p99_9: float
-    max: float
+    orders_per_s: Positive
+    p50: Positive
+    p90: Positive
+    p99: Positive
+    p99_9: Positive
+    max: Positive
     histogram: dict[str, int]  # frames by power of two of microseconds: "512" means below 512 us
     orders_per_entry: float = 0.0  # how many shared one place in the log, and so one sync
     cpu_us: dict[str, float] = {}  # processor time of each process for one order, in microseconds
@@ -47,6 +49,10 @@ class Result(msgspec.Struct, frozen=True):
     fdatasync_p99_us: float
     modes: list[Figures]
     machine: dict[str, str]
+    rate: int = 0  # orders a second in the open loop; 0: not known
+
+
+_COMPARED = ("nodes", "clients", "log", "durable", "batch", "window", "resting", "rate")
 
 
 class Ratios(NamedTuple):
@@ -90,6 +96,19 @@ def ratios(now: Result, before: Result) -> list[Ratios]:
         for each in now.modes
         if (then := earlier.get(each.mode)) is not None
     ]
+
+
+def differences(now: Result, before: Result) -> list[str]:
+    """Return what makes two results hard to compare, each like ``clients 1, was 3``."""
+    old, new = _circumstances(before), _circumstances(now)
+    return [f"{name} {new[name]}, was {old[name]}" for name in new if old.get(name, new[name]) != new[name]]
+
+
+def _circumstances(result: Result) -> dict[str, str]:
+    facts = {name: str(getattr(result, name)) for name in _COMPARED}
+    if not result.rate:
+        del facts["rate"]
+    return facts | {"markets": ", ".join(result.markets)} | result.machine
 
 
 def _share(now: float, before: float) -> float:

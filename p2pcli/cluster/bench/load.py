@@ -18,6 +18,7 @@ from p2pcli.errors import P2pxError
 from p2pcli.market.commands import ClientCommand
 from p2pcli.node.client import ExchangeClient
 from p2pcli.node.pipeline import Pipeline
+from p2pcli.node.requests import Busy
 
 FRAME = 100  # orders in a frame when batched, unless told otherwise
 BATCH_WINDOW = 8  # frames in flight when batched
@@ -85,7 +86,10 @@ class Load:
             thread.join()
         took = monotonic() - began
         if failures:
-            raise BenchFailed(f"{mode}: {failures[0].message}", hint=failures[0].hint)
+            hint = failures[0].hint
+            if mode == "open" and isinstance(failures[0], Busy):
+                hint = "that is a higher rate than the node takes: try a lower --rate"
+            raise BenchFailed(f"{mode}: {failures[0].message}", hint=hint)
         latencies = [latency for _, part in done for latency in part]
         return figures(mode, sum(orders for orders, _ in done), took, latencies)
 

@@ -1,6 +1,7 @@
 """One run of ``p2px bench``: fills the book if asked, warms up, then measures one mode after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -11,7 +12,8 @@ from p2pcli.cluster.bench.lag import LagProbe
 from p2pcli.cluster.bench.load import FRAME, BenchFailed, Load, Trader
 from p2pcli.cluster.folder import ClusterFolder
 from p2pcli.cluster.report import ClusterReport
-from p2pcli.market.commands import ClientCommand
+from p2pcli.errors import P2pxError
+from p2pcli.market.commands import CancelAll, ClientCommand
 from p2pcli.node.client import ExchangeClient
 
 FLOW = 20_000  # commands of each client that are made ahead and sent again and again
@@ -49,16 +51,20 @@ def measure(
     assert plan is not None, "a cluster that runs has a plan"
     sync_us, sync_p99_us = machine.fdatasync_us(folder.path)
     load = Load(traders, setting.window, setting.batch)
-    show("warming up")
-    load.run("closed", _flow(traders, 200, 0), 1)
-    if setting.resting:
-        show(f"putting {setting.resting:,} orders into the book")
-        _rest(folder, report, traders, setting.resting)
     pids = {child.name: child.pid for child in report.children} | {"supervisor": report.supervisor}
     found = []
-    for number, mode in enumerate(setting.modes, 1):
-        show(mode)
-        found.append(_mode(mode, number, load, traders, watchers, pids, setting))
+    try:
+        show("warming up")
+        load.run("closed", _flow(traders, 200, 0), 1)
+        if setting.resting:
+            show(f"putting {setting.resting:,} orders into the book")
+            _rest(folder, report, traders, setting.resting)
+        for number, mode in enumerate(setting.modes, 1):
+            show(mode)
+            found.append(_mode(mode, number, load, traders, watchers, pids, setting))
+    finally:
+        with suppress(P2pxError):  # a cluster that failed meanwhile is told of already
+            _tidy(folder, report, traders)
     return Result(
         sorted({trader.market for trader in traders}),
         len(report.nodes),
@@ -72,6 +78,7 @@ def measure(
         sync_p99_us,
         found,
         machine.facts(),
+        setting.rate,
     )
 
 
@@ -105,6 +112,13 @@ def _mode(
         memory_mib={name: (before[name].memory_mib, after[name].memory_mib) for name in after},
         lag_ms=probe.longest_ms,
     )
+
+
+def _tidy(folder: ClusterFolder, report: ClusterReport, traders: Sequence[Trader]) -> None:
+    """Cancel what is left of the traders' orders; theirs alone, for they trade under names of their own."""
+    for trader in traders:
+        with dial(folder, report, report.nodes[0].name, owner=trader.client.owner) as client:
+            client.submit(trader.market, [CancelAll()])
 
 
 def _share(mode: str, setting: Setting) -> int:

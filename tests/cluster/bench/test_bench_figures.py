@@ -1,9 +1,10 @@
 """Percentiles by rank, a histogram by powers of two, ratios only where both results have the mode."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from p2pcli.cluster.bench.figures import Figures, Ratios, Result, figures, ratios
+from p2pcli.cluster.bench.figures import Figures, Ratios, Result, differences, figures, ratios
 
 
 def test_percentiles_are_ranks_of_the_latencies_in_any_order():
@@ -41,6 +42,20 @@ def test_ratios_are_now_by_before_for_modes_that_both_have():
     before = result(of("closed", 100, 100, client1=50, bench=10), of("batched", 1, 1))
     (found,) = ratios(now, before)
     assert found == Ratios("closed", *map(pytest.approx, (3, 0.5, 0.5, 0.5)))
+
+
+def test_what_was_measured_in_another_way_is_named():
+    here = result(of("open", 1, 1))
+    assert differences(here, here) == []
+    other = replace(here, clients=3, rate=1000, machine={"python": "3.12"})
+    assert differences(here, other) == ["clients 1, was 3"]
+    assert differences(other, replace(other, rate=5)) == ["rate 1000, was 5"]
+
+
+def test_a_result_that_somebody_edited_to_nothing_is_none():
+    edited = msgspec.json.encode(result(replace(of("open", 1, 1), p50=0.0)))
+    with pytest.raises(msgspec.ValidationError, match="p50"):
+        msgspec.json.decode(edited, type=Result)
 
 
 def test_a_processor_time_that_is_not_known_has_no_ratio():
