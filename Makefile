@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEED ?= 1
+# Processes that share the tests. Most tests wait for other processes, so two take little more than half the time.
+WORKERS ?= 2
 # Names of files and folders with Python in them, for format, lint and types.
 SOURCES := $(wildcard p2pcli tests benchmarks docs/conf.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST := $(BIN)/python -m pytest
+SHARED := -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,13 +35,13 @@ stop: $(VENV)/.installed ## stop the nodes that `make run` started
 setup: $(VENV)/.dev ## make the environment with everything that tests and checks need
 
 test: $(VENV)/.dev ## run the whole test suite with coverage
-	$(PYTEST) --cov --cov-report=term $(ARGS)
+	$(PYTEST) $(SHARED) --cov --cov-report=term $(ARGS)
 
 coverage: $(VENV)/.dev ## the same, measured in every process the tests start as well (slower)
-	$(PYTEST) --cov --cov-config=.ci/coverage.toml --cov-report=term --cov-report=html $(ARGS)
+	$(PYTEST) $(SHARED) --cov --cov-config=.ci/coverage.toml --cov-report=term --cov-report=html $(ARGS)
 
 check: lint ## format, lint, types and the fast tests: what a review runs
-	$(PYTEST) -q -m "not slow" $(ARGS)
+	$(PYTEST) $(SHARED) -q -m "not slow" $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
 	$(BIN)/ruff check $(SOURCES)
@@ -46,7 +49,7 @@ lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
 	$(BIN)/mypy
 
 slow: $(VENV)/.dev ## only the tests that start real processes or take long
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) $(SHARED) -m slow $(ARGS)
 
 simulate: $(VENV)/.dev ## properties and simulations with many examples, repeatable: SEED=7
 	HYPOTHESIS_PROFILE=search $(PYTEST) -m "property or simulation" --hypothesis-seed=$(SEED) $(ARGS)

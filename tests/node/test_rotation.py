@@ -1,6 +1,7 @@
 """A secret and a CA are replaced on one machine's disk, broken off at every single change of it."""
 
-import sys
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,33 +86,32 @@ class BrokenOff(BaseException):
     """As if the machine had lost power."""
 
 
-class Breaker:
-    """Counts every change of a file's name or place, and breaks off at the one that is wanted."""
+CHANGES = ("rename", "replace", "remove", "unlink", "rmdir")  # of a file's name or place
 
-    def __init__(self) -> None:
-        self._left: int | None = None
-        sys.addaudithook(self._hook)  # for good; idle unless armed
 
-    def _hook(self, event: str, _: object) -> None:
-        if self._left is not None and event in ("os.rename", "os.remove", "os.rmdir"):
-            self._left -= 1
-            if self._left < 0:
-                self._left = None
+def breaks_off(after: int, act: Callable[[], object]) -> bool:
+    """Act, and break off after so many changes of a file's name or place; say whether it came to that."""
+    # Not by an audit hook: it stays for good, and every event of all later tests would pass through it.
+    left = after
+
+    def counted(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(*arguments: object, **options: object) -> None:
+            nonlocal left
+            if not left:
                 raise BrokenOff
+            left -= 1
+            change(*arguments, **options)
 
-    def __call__(self, after: int, act) -> bool:
-        """Act, and break off after so many changes; say whether it came to that."""
-        self._left = after
+        return changed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CHANGES:
+            patch.setattr(os, name, counted(getattr(os, name)))
         try:
             act()
         except BrokenOff:
             return True
-        finally:
-            self._left = None
-        return False
-
-
-breaker = Breaker()
+    return False
 
 
 class Disk:
@@ -155,7 +155,7 @@ def test_a_finish_that_is_broken_off_anywhere_is_finished_by_the_next(tmp_path, 
     while True:
         disk = Disk(tmp_path / str(after), signs=signs).switched()
         new, new_ca = disk.held.secret, TlsFolder(next_tls(disk.tls)).authority()
-        was_broken = breaker(after, lambda disk=disk: disk.keys.advance(Phase.FINISHED))
+        was_broken = breaks_off(after, lambda disk=disk: disk.keys.advance(Phase.FINISHED))
         if after:
             assert disk.held.accepted == ()  # from the first change on the old one is good no more
             assert (disk.held.secret, disk.held.ca) == (new, new_ca)
@@ -177,7 +177,7 @@ def test_a_beginning_that_is_broken_off_anywhere_changes_nothing_and_is_begun_ag
     after = 0
     while True:
         disk = Disk(tmp_path / str(after))
-        was_broken = breaker(after, lambda disk=disk: disk.keys.begin("default", NOW))
+        was_broken = breaks_off(after, lambda disk=disk: disk.keys.begin("default", NOW))
         if was_broken:
             assert disk.held == in_force(OLD, None, TlsFolder(disk.tls).authority())
         disk.keys.begin("default", NOW)
