@@ -101,7 +101,8 @@ def import_(
         return Incomplete.exit_code  # the results say which ones
     raise Incomplete(
         f"{tally.unanswered} of {tally.lines} lines were not answered",
-        hint=f"mend them and {AGAIN}",
+        # Within the same file they would make other commands of the amends after them.
+        hint="import them again, mended, in a file of their own",
     )
 
 

@@ -14,6 +14,7 @@ same line after the same lines is the same command, and anything else is another
 """
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
@@ -147,15 +148,15 @@ class Reader:
         given = fields.get("client_order_id")
         tif, self_trade = fields.get("tif"), fields.get("stp")
         if tif:
-            _one_of("tif", tif, TIFS)
+            tif = _one_of("tif", tif, TIFS)
         if self_trade:
-            _one_of("stp", self_trade, SELF_TRADES)
+            self_trade = _one_of("stp", self_trade, SELF_TRADES)
         return place(
             instrument,
             SIDES[_one_of("side", _needed(fields, "side"), SIDES)],
             f"{_needed(fields, 'quantity')}@{fields.get('price', MARKET_PRICE)}",
             tif=tif,
-            post_only=FLAGS[_one_of("post_only", fields.get("post_only", "").lower(), FLAGS)],
+            post_only=FLAGS[_one_of("post_only", fields.get("post_only", ""), FLAGS)],
             self_trade=self_trade,
             client_order_id=check_client_id(given) if given else self._own_id(number),
         )
@@ -191,9 +192,18 @@ def fields_of(lines: Iterable[str]) -> Iterator[tuple[int, Fields | BadInput]]:
             yield number, _json_fields(line)
 
 
-def _json_fields(line: str) -> Fields | BadInput:
+def _unreadable(line: str) -> BadLine | None:
+    """Return what is wrong with a line as text, whatever it says."""
     if len(line) > MAX_LINE:
         return BadLine(f"longer than {MAX_LINE} characters", hint="an order needs about 200")
+    if "\ufffd" in line:  # which stands for bytes that are no text: two ids could become one
+        return BadLine("not text in UTF-8", hint="save the file as UTF-8")
+    return None
+
+
+def _json_fields(line: str) -> Fields | BadInput:
+    if unreadable := _unreadable(line):
+        return unreadable
     try:
         raw = _raw_fields.decode(line)
         fields = {name: _text(name, bytes(value)) for name, value in raw.items()}
@@ -233,12 +243,19 @@ def _text(name: str, raw: bytes) -> str:
 
 
 def _header(line: str) -> list[str]:
-    names = [name.strip() for name in next(csv.reader([line]))]
+    if unreadable := _unreadable(line):
+        raise BadLine(f"line 1 is {unreadable.message}", hint=unreadable.hint)
+    if line.lstrip().startswith("["):
+        raise BadLine("line 1 begins a JSON array", hint="write one object a line, as jq -c '.[]' FILE does")
+    names = [name.strip().lower() for name in next(csv.reader([line]))]
     for name in names:
         if name not in FIELDS:
+            split = re.split(r"[;\t|]", name)
             raise BadLine(
                 f"line 1: the header has no field {name[:60]!a}; the fields are {listed(FIELDS)}",
-                hint=did_you_mean(name, FIELDS) or "begin the file with a line like side,quantity,price",
+                hint="separate the fields by commas"
+                if len(split) > 1 and not set(split).isdisjoint(FIELDS)
+                else did_you_mean(name, FIELDS) or "begin the file with a line like side,quantity,price",
             )
         if names.count(name) > 1:
             raise BadLine(f"line 1: the header names {name} twice", hint="keep one of them")
@@ -249,8 +266,8 @@ def _csv_fields(
     names: list[str], numbered: Iterator[tuple[int, str]]
 ) -> Iterator[tuple[int, Fields | BadInput]]:
     for number, line in numbered:
-        if len(line) > MAX_LINE:
-            yield number, BadLine(f"longer than {MAX_LINE} characters", hint="an order needs about 200")
+        if unreadable := _unreadable(line):
+            yield number, unreadable
             continue
         try:
             values = next(csv.reader([line], strict=True))
@@ -277,7 +294,9 @@ def _needed(fields: Fields, name: str) -> str:
 
 
 def _one_of(name: str, value: str, known: Iterable[str]) -> str:
-    if value not in known:
-        words = [word for word in known if word]
-        raise BadLine(f"{name} {value[:60]!a} is not one of {listed(words)}", hint=did_you_mean(value, words))
-    return value
+    """Return a word in small letters, however it is written. Raises ``BadLine`` when it is none of these."""
+    word = value.lower()
+    if word not in known:
+        words = [one for one in known if one]
+        raise BadLine(f"{name} {value[:60]!a} is not one of {listed(words)}", hint=did_you_mean(word, words))
+    return word

@@ -125,6 +125,7 @@ def test_lines_without_an_id_are_new_each_time_but_repeatable_within_a_run():
         ('{"side":"buy","quantity":"1","stp":"maybe"}', "stp 'maybe' is not one of allow, cancel-newest, cancel-oldest and cancel-both"),
         ('{"side":"buy","quantity":"1","tif":"gtc"}', "a market order never rests, so --tif gtc cannot apply"),
         ('{"side":"buy","quantity":"1","price":"5","post_only":"perhaps"}', "post_only 'perhaps' is not one of false, 0, no, true, 1 and yes"),
+        ('{"side":"buy","quantity":"1","client_order_id":"\ufffd"}', "not text in UTF-8"),
         ('{"side":["buy"],"quantity":"1"}', "side must be text or a number"),
         ('{"side":{"a":1},"quantity":"1"}', "side must be text or a number"),
     ],
@@ -155,6 +156,7 @@ def test_broken_json_is_one_bad_line_whatever_it_is(line):
         ("buy,1,5,6", "4 values where the header has 3 fields"),
         ('"buy,1,5', "not a line of CSV: unexpected end of data"),
         ("buy,1," + "5" * 70_000, "longer than 65536 characters"),
+        ("buy,1\ufffd,5", "not text in UTF-8"),
         ("=1+1,1,5", "side '=1+1' is not one of buy and sell"),
     ],
 )  # fmt: skip
@@ -164,12 +166,29 @@ def test_broken_csv_is_one_bad_line(line, message):
     assert items[1].error.message == message
 
 
+def test_words_may_be_written_in_capitals():
+    small = read(
+        '{"side":"buy","quantity":"1","price":"5","tif":"ioc","stp":"cancel-both","client_order_id":"a"}'
+    )
+    (large,) = read("SIDE,Quantity,price,TIF,stp,client_order_id", "BUY,1,5,IOC,Cancel-Both,a")
+    assert large.command == small[0].command
+
+
+def test_other_separators_than_commas_are_recognised():
+    with pytest.raises(BadLine) as refused:
+        read("side;quantity;price")
+    assert refused.value.hint == "separate the fields by commas"
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [
         ("side,quantity,prize", "the header has no field 'prize'"),
         ("buy,0.5,30000", "the header has no field 'buy'"),
         ("side,side", "the header names side twice"),
+        ("x" * 200_000, "line 1 is longer than 65536 characters"),
+        ("s\ufffdide", "line 1 is not text in UTF-8"),
+        ('[{"side":"buy"},', "line 1 begins a JSON array"),
         ("", None),
     ],
 )
