@@ -34,9 +34,10 @@ def test_extreme_prices_have_a_place(sign):
 
 @pytest.fixture
 def four_near(monkeypatch):
-    """Let four prices be near, so that a few are enough to make piles, to cut and to empty them."""
+    """Let four prices be near, so that a few are enough to make piles, to cut and to halve them."""
     monkeypatch.setattr(room, "NEAR", 4)
-    monkeypatch.setattr(room, "SAMPLE", 8)
+    monkeypatch.setattr(room, "PILE", 6)
+    monkeypatch.setattr(room, "MOST", 16)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -62,13 +63,23 @@ def test_ten_thousand_prices_lie_in_few_piles_until_they_are_the_best(sign):
     prices = [price * 7919 % 10_007 + 1 for price in range(10_000)]
     for price in prices:
         ladder.open(price, ORDER)
-    assert len(ladder._near) + sum(map(len, ladder._far)) == 10_000
-    assert len(ladder._far) <= 8
+    assert len(ladder._near) <= room.NEAR
+    assert len(ladder._far) <= 3
     for price in sorted(prices, reverse=sign > 0):
         assert ladder.best == price
         ladder.close_best()
     check_ladder(ladder)
     assert not ladder._far
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_pile_gets_too_large_to_be_sorted(sign, monkeypatch):
+    monkeypatch.setattr(room, "MOST", 5_000)
+    ladder = Ladder(sign)
+    for number in range(50_000):
+        ladder.open(number * 100_003 % 1_000_003 + 1, ORDER)
+    check_ladder(ladder)
+    assert 10 <= len(ladder._far) <= 60
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -83,7 +94,7 @@ def test_prices_that_rise_and_fall_are_in_order_where_they_are_the_best(sign):
     check_ladder(ladder)
 
 
-def test_prices_that_are_gone_do_not_pile_up():
+def test_prices_that_are_gone_do_not_stay_in_piles():
     ladder = Ladder(1)
     for price in range(1, 10_001):
         ladder.open(price * 7919 % 10_007, ORDER)
@@ -92,20 +103,9 @@ def test_prices_that_are_gone_do_not_pile_up():
         for price in [each for each in ladder.levels if each != best]:
             ladder.close(price)
             ladder.open(price, ORDER)
-            assert ladder._left <= len(ladder.levels) + room.NEAR
+        for pile in ladder._far:
+            assert pile.left * 2 <= len(pile.prices) + room.NEAR
     for price in [each for each in ladder.levels if each != best]:
         ladder.close(price)
-    assert sum(map(len, ladder._far)) <= 2 * room.NEAR
+    assert all(len(pile.prices) <= room.NEAR for pile in ladder._far)
     check_ladder(ladder)
-
-
-def test_a_sample_that_misleads_is_not_believed():
-    """Every price the sample looks at is among the lowest: it would cut off nearly everything, or nothing."""
-    pile = list(range(1_000, 9_000))
-    pile[:: len(pile) // room.SAMPLE] = range(len(pile[:: len(pile) // room.SAMPLE]))
-    for sign in (1, -1):
-        further, edge, nearer = room._cut(pile, sign)
-        assert sorted(further + nearer) == sorted(pile)
-        assert len(nearer) == len(pile) // 8
-        assert all(price * sign < edge for price in further)
-        assert all(price * sign >= edge for price in nearer)

@@ -99,21 +99,25 @@ FAULTS = {
         BOOK, "            level.told = None\n", "            pass\n"
     ),
     "far price lies in the wrong pile": fault(
-        LADDER, "bisect_right(self._fences, rank)]", "bisect_right(self._fences, rank) - 1]"
+        LADDER, "at = bisect_right(self._fences, rank)", "at = bisect_right(self._fences, rank) - 1"
     ),
-    "price that comes back is there twice": fault(LADDER, "in dict.fromkeys(pile) if", "in pile if"),
+    "price that comes back is there twice": fault(
+        LADDER, "in dict.fromkeys(self.prices) if", "in self.prices if"
+    ),
+    "price that went far away is found again": fault(LADDER, "        pile.left += 1\n", ""),
     "fence stays where the pile was": fault(
-        LADDER,
-        "            self._fences.pop()\n            self._fence = self._fences[-1] if",
-        "            self._fences.pop()\n            self._fence = self._fence if",
+        LADDER, "        self._fence = self._fences[-1] if", "        self._fence = self._fence if"
     ),
     "nearer half is piled up": fault(
         LADDER,
-        "for rank in near[:half]])\n        del near[:half]\n",
-        "for rank in near[half:]])\n        del near[half:]\n",
+        "for rank in near[:half]]\n        del near[:half]\n",
+        "for rank in near[half:]]\n        del near[half:]\n",
     ),
     "wrong end of a pile comes near": fault(
-        LADDER, "pile = sorted(pile, reverse=sign < 0)", "pile = sorted(pile, reverse=sign > 0)"
+        LADDER, "sorted(prices, reverse=self._sign < 0)", "sorted(prices, reverse=self._sign > 0)"
+    ),
+    "halves of a pile change places": fault(
+        LADDER, "[len(prices) // 2, len(prices)]", "[len(prices) // 3, len(prices) // 2]"
     ),
     "filled order stays cancellable": fault(
         BOOK, "                    del level.owner.orders[level.id]\n", ""

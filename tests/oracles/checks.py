@@ -42,5 +42,6 @@ def check_ladder(ladder: Ladder) -> None:
     fences = [-1 << 80, *ladder._fences]
     assert fences == sorted(set(fences))
     for at, pile in enumerate(ladder._far):
-        assert all(fences[at] <= price * ladder._sign < fences[at + 1] for price in pile)
-    assert sum(map(len, ladder._far)) + len(ladder._near) == len(ladder.levels) + ladder._left
+        assert all(fences[at] <= price * ladder._sign < fences[at + 1] for price in pile.prices)
+        assert len(pile.prices) <= room.MOST
+        assert len(pile.prices) == len(set(pile.prices) & set(ladder.levels)) + pile.left

@@ -112,7 +112,7 @@ def run_ladder(sign: int, seed: int, count: int) -> None:
 if __name__ == "__main__":
     print("comparing")
     book.SPARSE = level.SPARSE = 1  # so that short queues are swept as well
-    ladder.NEAR, ladder.SAMPLE = 4, 8  # and few prices lie in piles
+    ladder.NEAR, ladder.PILE, ladder.MOST = 4, 6, 16  # and few prices lie in piles
     for stream in (1, 2, 3):
         run_ladder(1, stream, 2_000)
         run_ladder(-1, stream, 2_000)
