@@ -33,21 +33,22 @@ def first_problem(entries: Iterable[Entry], after: int = 0, chain: bytes | None 
     """
     for entry in entries:
         after += 1
+        batch, found = entry.batch, entry.chain
         if entry.sequence != after:
             return Problem(after, f"is missing: found entry {entry.sequence} in its place")
         try:
-            check_batch(entry.batch)
+            check_batch(batch)
         except BadBatch as error:
             return Problem(after, f"is no batch: {error}")
         if chain is not None:
-            expected = link(chain, entry.batch)
-            if entry.chain != expected:
+            expected = link(chain, batch)
+            if found != expected:
                 return Problem(
                     after,
                     f"does not follow from the one before it: expected chain {expected.hex()[:16]}..., "
-                    f"found {entry.chain.hex()[:16]}...",
+                    f"found {found.hex()[:16]}...",
                 )
-        chain = entry.chain
+        chain = found
     return None
 
 

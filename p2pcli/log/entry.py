@@ -189,16 +189,13 @@ class Log(Protocol):
 
 def check_batch(batch: Batch) -> None:
     """Raise BadBatch unless every field is within the limits stated at ``Batch``."""
+    producer = batch.producer
     try:
-        size = len(batch.producer.encode())
+        size = len(producer.encode())
     except UnicodeEncodeError:
-        raise BadBatch(
-            f"batch producer {batch.producer[:80]!r}: expected text, found a lone surrogate"
-        ) from None
+        raise BadBatch(f"batch producer {producer[:80]!r}: expected text, found a lone surrogate") from None
     if not 1 <= size <= MAX_PRODUCER:
-        raise BadBatch(
-            f"batch producer {batch.producer[:80]!r}: expected 1 to {MAX_PRODUCER} bytes, found {size}"
-        )
+        raise BadBatch(f"batch producer {producer[:80]!r}: expected 1 to {MAX_PRODUCER} bytes, found {size}")
     if not 0 <= batch.epoch <= MAX_NUMBER:
         raise BadBatch(f"batch epoch: expected 0 to {MAX_NUMBER}, found {batch.epoch}")
     if not 1 <= batch.number <= MAX_NUMBER:

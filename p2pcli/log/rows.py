@@ -7,7 +7,7 @@ One connection, one thread at a time.
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from p2pcli.log.chain import GENESIS
 from p2pcli.log.check import Problem, first_problem
@@ -79,14 +79,16 @@ class Rows:
         expected = max(after, 1)  # what a damaged row says of itself is not to be believed
         try:
             for row in cursor.execute(_READ, (after, limit)):
-                entry = _entry(row)
-                if entry is None:
+                # A match of the same takes 3.5 us instead of 0.5, a third of what a restart needs for an entry.
+                if tuple(map(type, row)) != _TYPES:
                     return found, Problem(expected, "cannot be decoded")
-                expected = entry.sequence + 1
-                size += len(entry.batch.body) if entry.sequence > after else 0
-                if size > MAX_READ:
-                    break
-                found.append(entry)
+                sequence, producer, epoch, number, body, chain = row
+                if sequence > after:
+                    size += len(body)
+                    if size > MAX_READ:
+                        break
+                found.append(Entry(sequence, Batch(producer, epoch, number, body), chain))
+                expected = sequence + 1
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise self._health.failure(error) from error
@@ -123,12 +125,3 @@ class Rows:
         except sqlite3.Error as error:
             raise self._health.failure(error) from error
         return answer
-
-
-def _entry(row: tuple[Any, ...]) -> Entry | None:
-    """Return the row as an entry; None when a column is not of its type, as damage can make it."""
-    # A match of the same takes 3.5 us instead of 0.5, a fifth of what a restart needs for a small entry.
-    if tuple(map(type, row)) != _TYPES:
-        return None
-    sequence, producer, epoch, number, body, chain = row
-    return Entry(sequence, Batch(producer, epoch, number, body), chain)

@@ -56,8 +56,12 @@ class Sessions:
         """Judge a batch and, if it is new, remember it as its producer's last."""
         admission = self.judge(producer, epoch, number)
         if admission is Admission.NEW:
-            self._last[producer] = (epoch, number)
+            self.remember(producer, epoch, number)
         return admission
+
+    def remember(self, producer: str, epoch: int, number: int) -> None:
+        """Remember a batch that was judged new as its producer's last."""
+        self._last[producer] = (epoch, number)
 
     def epoch(self, producer: str) -> int:
         """Return the highest epoch this producer used, 0 when it never did."""

@@ -74,13 +74,18 @@ def decode_body(data: bytes) -> Body:
         raise _unknown(body.version)
     if not 0 <= body.time_ns <= MAX_TIME_NS:
         raise BadBody(f"body of {len(data)} bytes: time must be 0 to {MAX_TIME_NS} ns, not {body.time_ns}")
+    if len(data) > min(MAX_COMMANDS, MAX_GROUPS):  # each takes a byte at least
+        _check_counts(body, len(data))
+    return body
+
+
+def _check_counts(body: Body, size: int) -> None:
     commands = sum(len(group.commands) for group in body.groups)
     if commands > MAX_COMMANDS or len(body.groups) > MAX_GROUPS:
         raise BadBody(
-            f"body of {len(data)} bytes: {commands} commands in {len(body.groups)} groups,"
+            f"body of {size} bytes: {commands} commands in {len(body.groups)} groups,"
             f" at most {MAX_COMMANDS} in {MAX_GROUPS} fit"
         )
-    return body
 
 
 def _bad(data: bytes, error: Exception) -> BadBody:

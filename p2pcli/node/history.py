@@ -24,6 +24,7 @@ from p2pcli.node.record import Record, amended_takers, later, placement, placeme
 
 MAX_PENDING = 50_000  # entries not yet written; beyond it the applying thread waits
 GATHER_S = 0.05  # entries that arrive meanwhile share a transaction; one each cost every node 0.1 ms an order
+ROWS = 64  # written by one statement; 448 values, and SQLite takes 999 at least
 RETRY_S = 1.0  # before a failed write is tried again: a full disk may have room by then
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class History:
             applied.producer,
             sorted(touched(applied.groups, applied.notes)),
         )
-        with self._changed:
+        with self._lock:
             while len(self._pending) >= MAX_PENDING and not self._stopping:
                 self._changed.wait()
             self._pending.append(row)
@@ -235,16 +236,23 @@ class History:
     def _write(self, rows: list[_Row]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            self._writer.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [msgspec.structs.astuple(row)[:7] for row in rows],
-            )
+            for start in range(0, len(rows), ROWS):
+                self._insert(rows[start : start + ROWS])
             self._writer.executemany(
                 "INSERT OR IGNORE INTO touches SELECT value, ? FROM json_each(?)",
-                [(row.sequence, _json(row.touched).decode()) for row in rows],
+                [(row.sequence, _json(row.touched).decode()) for row in rows if row.touched],
             )
             self._writer.execute("COMMIT")
         except sqlite3.Error:
             if self._writer.in_transaction:  # a full disk has ended it already
                 self._writer.execute("ROLLBACK")
             raise
+
+    def _insert(self, rows: list[_Row]) -> None:
+        # A statement for each takes 4.2 us instead of 2.2, and asks for the interpreter's lock each time.
+        values = [value for row in rows for value in msgspec.structs.astuple(row)[:7]]
+        self._writer.execute(_insertion(len(rows)), values)
+
+
+def _insertion(rows: int) -> str:
+    return f"INSERT INTO entries VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?)'] * rows)}"

@@ -41,6 +41,8 @@ from p2pcli.node.state import (
 )
 from p2pcli.node.tally import Tally
 
+_begun = blake2b(digest_size=DIGEST_BYTES).copy  # a copy costs less than a new one (log.chain)
+
 
 class BrokenChain(P2pxError):
     """An entry does not follow from the one before. The log is damaged or another one: stop."""
@@ -48,7 +50,7 @@ class BrokenChain(P2pxError):
     code = "broken_chain"
 
 
-class Applied(msgspec.Struct, frozen=True):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """What one entry did."""
 
     sequence: int
@@ -81,14 +83,15 @@ class Machine:
         self.moving: Move | None = None  # how far the log is on its way to another place
         self._desk = Desk()
 
-    def apply(self, entry: Entry, body: Body | None = None) -> Applied:
+    def apply(self, entry: Entry, body: Body | None = None, *, is_linked: bool = False) -> Applied:
         """Apply the next entry. ``body`` may be given when the caller has it decoded already.
 
+        ``is_linked``: the caller knows that its hash follows from the one here.
         Raises BrokenChain, BadBody and LogMoved before anything has changed.
         """
         assert entry.sequence == self.sequence + 1, (entry.sequence, self.sequence)
         batch = entry.batch
-        chain = link(self.chain, batch)
+        chain = entry.chain if is_linked else link(self.chain, batch)
         if chain != entry.chain:
             raise BrokenChain(
                 f"entry {entry.sequence}: expected chain hash {chain.hex()}, found {entry.chain.hex()}",
@@ -104,7 +107,7 @@ class Machine:
         if admission is Admission.NEW:
             if body is None:
                 body = decode_body(batch.body)
-            self.sessions.admit(batch.producer, batch.epoch, batch.number)
+            self.sessions.remember(batch.producer, batch.epoch, batch.number)
             # The proposer's clock may be behind the one before it; time in a market never goes back.
             self.time_ns = max(self.time_ns, body.time_ns)
             step = step_of(body)
@@ -117,9 +120,9 @@ class Machine:
                 groups = body.groups
                 notes = [desk.carry_out(group.owner, group.commands, now, group.key) for group in groups]
         encoded = encode_notes(notes)
-        hashed = blake2b(self.digest, digest_size=DIGEST_BYTES)
-        hashed.update(chain)  # what was asked: notes alone do not tell one resting order from another
-        hashed.update(bytes((admission,)))
+        hashed = _begun()
+        # The chain says what was asked: notes alone do not tell one resting order from another.
+        hashed.update(self.digest + chain + bytes((admission,)))
         hashed.update(encoded)
         self.digest = hashed.digest()
         self.sequence = entry.sequence

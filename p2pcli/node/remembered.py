@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import cast
 
 import msgspec
 
@@ -43,7 +43,7 @@ class Request(msgspec.Struct, array_like=True, gc=False):
             at = after(self.notes, at, command)
 
 
-class Packed(NamedTuple):
+class Packed(msgspec.Struct, frozen=True, gc=False):
     """A request that is kept: what is asked of it again and again, and everything as MessagePack."""
 
     first: int

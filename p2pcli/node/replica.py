@@ -127,7 +127,19 @@ class Replica:
             entries = self._log.read(after, min(READ_LIMIT, through - after))
             if not entries:
                 return
-            self.offer(entries)
+            self._go_on(entries)
+
+    def _go_on(self, entries: list[Entry]) -> None:
+        """Apply what comes next of what was read from the log, which has checked each against the last."""
+        with self._lock:
+            self.check()
+            machine, chain = self._machine, None
+            for entry in entries:
+                if entry.sequence == machine.sequence + 1:
+                    self._apply(entry, None, is_linked=machine.chain == chain)
+                chain = entry.chain
+            if self._early:
+                self._apply_early()
 
     def place(self, batch: Batch, sequence: int) -> Entry:
         """Return this node's own batch, which the log has at ``sequence``, as the entry that it is there.
@@ -148,7 +160,7 @@ class Replica:
         """
         with self._lock:
             if self._machine.sequence == entry.sequence - 1:
-                self._apply(entry, body)
+                self._apply(entry, body, is_linked=True)  # by ``place``, to the same entry
             applied = self._own(entry.sequence)[1]
             self._mine.clear()  # one batch is in flight at a time, and thousands of outcomes are to be freed
         if applied.admission not in (Admission.NEW, Admission.SEALED):
@@ -216,7 +228,7 @@ class Replica:
 
     # -- applying ---------------------------------------------------------------------------------
 
-    def _apply(self, entry: Entry, body: Body | None) -> None:
+    def _apply(self, entry: Entry, body: Body | None, *, is_linked: bool = False) -> None:
         if body is None:
             try:
                 body = decode_body(entry.batch.body)
@@ -226,28 +238,19 @@ class Replica:
                     hint=error.hint,
                 ) from error
         try:
-            self._carry_out(entry, body)
+            self._carry_out(entry, body, is_linked)
         except (BrokenChain, LogMoved):  # nothing has changed: a peer may have pushed what is not the log's
             raise
         except Exception as error:
             self._failure = error
             raise
 
-    def _carry_out(self, entry: Entry, body: Body) -> None:
-        began = monotonic()
-        applied = self._machine.apply(entry, body)
-        self._log.passed(entry)
-        self.apply_seconds.observe(monotonic() - began)
-        batch = entry.batch
-        if batch.producer == self._name and self._epoch:
-            if batch.epoch > self._epoch:
-                raise Replaced(
-                    f"another process serves as node {self._name} since sequence {entry.sequence}",
-                    hint="give each node a name of its own",
-                )
-            if batch.epoch == self._epoch:
-                self._mine.append((entry, applied))
-        self._record(applied, batch.body)
+    def _carry_out(self, entry: Entry, body: Body, is_linked: bool) -> None:
+        if self._epoch:
+            applied = self._served(entry, body, is_linked)
+        else:  # a restart applies again what it was asked for before
+            applied = self._machine.apply(entry, body, is_linked=is_linked)
+        self._record(applied, entry.batch.body)
         if applied.admission is Admission.NEW:
             self._attest(entry, body)
             if self._machine.keys.changes != self._revoked:
@@ -255,9 +258,25 @@ class Replica:
                 self.on_revocation()
         if self._waiting:
             self._moved.notify_all()
-        # The committer tells of this node's own; what a restart applies again was told before.
-        if self._epoch and batch.producer != self._name and logger.isEnabledFor(logging.DEBUG):
-            self._trace(applied, batch, body)
+
+    def _served(self, entry: Entry, body: Body, is_linked: bool) -> Applied:
+        """Apply an entry of the time since this process began to serve."""
+        began = monotonic()
+        applied = self._machine.apply(entry, body, is_linked=is_linked)
+        self._log.passed(entry)
+        self.apply_seconds.observe(monotonic() - began)
+        batch = entry.batch
+        if batch.producer != self._name:
+            if logger.isEnabledFor(logging.DEBUG):  # the committer tells of this node's own
+                self._trace(applied, batch, body)
+        elif batch.epoch > self._epoch:
+            raise Replaced(
+                f"another process serves as node {self._name} since sequence {entry.sequence}",
+                hint="give each node a name of its own",
+            )
+        elif batch.epoch == self._epoch:
+            self._mine.append((entry, applied))
+        return applied
 
     def _trace(self, applied: Applied, batch: Batch, body: Body) -> None:
         instrument = self._machine.instrument
@@ -271,10 +290,10 @@ class Replica:
 
     def _attest(self, entry: Entry, body: Body) -> None:
         for group in body.groups:
-            self._commands += len(group.commands)
-            for command in group.commands[:1]:  # a checkpoint is alone in its group; a group may be empty
-                if type(command) is Checkpoint:
-                    self._attestations.heard(entry.sequence, entry.batch.producer, command)
+            commands = group.commands
+            self._commands += len(commands)
+            if commands and type(commands[0]) is Checkpoint:  # a checkpoint is alone in its group
+                self._attestations.heard(entry.sequence, entry.batch.producer, commands[0])
         if self._attestations.computed(entry.sequence, self._machine.digest):
             self._due_digest = entry.sequence, self._machine.digest
             self.digest_due.set()

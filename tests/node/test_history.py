@@ -1,13 +1,17 @@
-"""History on a disk that is full, and again when there is room."""
+"""History writes what was queued, however much; on a disk that is full, when there is room again."""
 
 import logging
 import threading
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from etcd_members import eventually
 
-from p2pcli.node.history import History, HistoryBroken
+from p2pcli.market.commands import Cancel
+from p2pcli.node.body import Group, encode_body
+from p2pcli.node.history import ROWS, History, HistoryBroken
+from p2pcli.node.requests import encode
 
 
 def applied(sequence: int) -> SimpleNamespace:
@@ -41,4 +45,26 @@ def test_a_full_disk_is_named_and_what_waits_is_written_when_there_is_room(tmp_p
         assert "history is written again, up to sequence 1" in caplog.text
     history.stop()
     writing.join()
+    history.close()
+
+
+@pytest.mark.parametrize("entries", [1, ROWS, 2 * ROWS + 1])
+def test_what_waits_together_is_written_together(tmp_path, entries):
+    history = History(tmp_path / "history.db")
+    cancelled = [Cancel(order) for order in range(1, 4)]
+    for sequence in range(1, entries + 1):
+        # Every third entry changes three orders, every other one none.
+        commands = cancelled if sequence % 3 == 0 else []
+        one = applied(sequence)
+        one.groups, one.notes = [Group("ann", commands)], [[1, 0] * len(commands)]
+        one.encoded = encode(one.notes)
+        history.add(one, encode_body(sequence, [("ann", msgspec.Raw(encode(commands)))]))
+    history.stop()
+    history.run()
+    found = list(history._archive.after(0))
+    assert [(each.sequence, len(each.outcomes[0])) for each in found] == [
+        (sequence, 3 * (sequence % 3 == 0)) for sequence in range(1, entries + 1)
+    ]
+    touching = [each.sequence for each in history._archive.touching(2, entries)]
+    assert touching == list(range(3, entries + 1, 3))
     history.close()

@@ -10,7 +10,7 @@ from p2pcli.log.sqlite import SqliteLog
 from p2pcli.market.commands import Place, Side
 from p2pcli.market.instrument import as_define
 from p2pcli.node.body import encode_body
-from p2pcli.node.machine import Machine
+from p2pcli.node.machine import BrokenChain, Machine
 from p2pcli.node.replica import Replaced, Replica
 from p2pcli.node.requests import NotCaughtUp, encode
 
@@ -80,6 +80,26 @@ def test_an_early_entry_that_is_not_the_logs_is_dropped_when_its_turn_comes(repl
 def test_catching_up_ends_where_it_is_told(replica):
     replica.catch_up(3)
     assert replica.sequence == 3
+
+
+def test_entries_of_another_log_are_not_applied_after_those_of_this_one(replica, log, tmp_path):
+    replica.catch_up(2)
+    with SqliteLog(tmp_path / "other", durable=False) as other:
+        for number in range(1, 4):
+            other.append(batch(number, producer="client3"), 5)
+        elsewhere = Replica("client1", other, replica._machine, lambda applied, body: None)
+        with pytest.raises(BrokenChain, match="entry 3: expected chain hash"):
+            elsewhere.catch_up(3)
+    replica.catch_up(5)
+    assert replica.sequence == 5
+
+
+def test_what_a_restart_applies_again_is_not_measured(replica):
+    replica.catch_up(3)
+    assert sum(replica.apply_seconds.counts) == 0
+    replica.take_epoch(7)
+    replica.catch_up(5)
+    assert sum(replica.apply_seconds.counts) == 2
 
 
 def test_a_wait_ends_when_the_sequence_is_there_or_at_its_deadline(replica, log):
