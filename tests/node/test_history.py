@@ -65,6 +65,6 @@ def test_what_waits_together_is_written_together(tmp_path, entries):
     assert [(each.sequence, len(each.outcomes[0])) for each in found] == [
         (sequence, 3 * (sequence % 3 == 0)) for sequence in range(1, entries + 1)
     ]
-    touching = [each.sequence for each in history._archive.touching(2, entries)]
+    touching = [each.sequence for each in history._archive.touching([2], entries)]
     assert touching == list(range(3, entries + 1, 3))
     history.close()
