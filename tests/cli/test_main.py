@@ -91,7 +91,7 @@ from p2pcli.cli.verbs import CONTEXT
             ("order", "buy", "1@5", "--client-id", "x" * 65),
             2,
             "a client order id has 1 to 64 characters, this one has 65",
-            "leave --client-id out, and one is made",
+            "leave it out, and one is made",
         ),
         (
             ("book", "show", "--depth", "0"),
