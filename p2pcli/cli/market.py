@@ -56,9 +56,12 @@ def _command(
 ) -> None:
     with Trader(invocation, node) as trader:
         instrument = market_named(trader.client.instruments, symbol)
+        was_halted = trader.client.market_status(instrument.symbol).halted
         sequence = trader.carry_out(instrument, command).sequence
     screen = invocation.screen
     if screen.is_text:
-        screen.lines([f"{instrument.symbol} is {state} since sequence {sequence}"])
+        is_new = was_halted != isinstance(command, Halt)
+        since = f"is {state} since sequence {sequence}" if is_new else f"was {state} already"
+        screen.lines([f"{instrument.symbol} {since}"])
     else:
         screen.document({"market": instrument.symbol, "state": state, "sequence": sequence})

@@ -1,5 +1,6 @@
 """``p2px order``: buy, sell, cancel, amend, show, list and import orders."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -234,7 +235,11 @@ def ls(
             for view in client.orders(instrument.symbol, owner=owner, closed=closed, limit=limit)
         ]
     screen = invocation.screen
+    for instrument, count in Counter(instrument for instrument, _ in rows).items():
+        if count == limit:
+            which = "newest" if closed else "oldest"
+            screen.note(f"these are the {which} {limit} of {instrument.symbol}; -n allows more")
     if screen.is_text:
-        screen.table(render.orders_table(rows))
+        screen.table(render.orders_table(rows, "no orders" if closed else "no open orders"))
     else:
         screen.objects(order_document(instrument, client.node, view) for instrument, view in rows)

@@ -65,7 +65,9 @@ def tail(invocation: Invocation, last: int, follow: bool, node: str | None, mark
         if screen.is_text and (lines or follow):
             screen.lines([tape.title(screen.paint), *lines])
         elif screen.is_text:
-            screen.note(f"no trades in {instrument.symbol} yet")
+            screen.note(
+                f"no trades in {instrument.symbol} yet" if not found else "-n 0 shows none, without -f"
+            )
         else:
             for view in shown:
                 screen.document(trade_document(instrument, view))

@@ -161,7 +161,7 @@ def order_parts(text: str) -> tuple[str, str]:
         raise BadNumber(
             f"order {_shown(text)} is not QTY@PRICE", hint="write it like 0.5@30000, or 0.5@market"
         )
-    return quantity, price
+    return quantity, MARKET_PRICE if price.lower() == MARKET_PRICE else price
 
 
 def units_of(what: str, text: str) -> int:

@@ -24,6 +24,7 @@ def test_a_halted_market_takes_cancels_only_until_it_is_resumed(p2px):
     order = p2px.place("1@5", market="ETH/USD")
     said = p2px("market", "halt", "ETH/USD")
     assert said.out.startswith("ETH/USD is halted since sequence ")
+    assert p2px("market", "halt", "ETH/USD").out == "ETH/USD was halted already\n"
     refused = p2px("order", "buy", "1@5", "--market", "ETH/USD")
     assert (refused.code, refused.err) == (
         1,

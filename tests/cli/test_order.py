@@ -83,6 +83,10 @@ def test_the_hint_names_the_nearest_valid_prices(p2px):
     )
 
 
+def test_market_may_be_written_in_capitals(p2px):
+    assert "@ market  ioc" in p2px("order", "buy", "1@MARKET").out
+
+
 def test_a_market_order_takes_what_is_there_and_drops_the_rest(p2px):
     p2px.place("0.2@100", Side.SELL, "client2")
     said = p2px("order", "buy", "0.5@market", "--node", "client1")
@@ -190,6 +194,10 @@ def test_ls_shows_open_orders_and_with_all_the_closed_ones(p2px):
         open_one
     ]
     assert p2px("order", "ls", "--node", "client1", "-o", "json").json == []
+    assert p2px("order", "ls", "--all", "--owner", "nobody").err == "no orders\n"
+    short = p2px("order", "ls", "--all", "--market", "BTC/USD", "-n", "1", "-o", "jsonl")
+    assert short.err == "these are the newest 1 of BTC/USD; -n allows more\n"
+    assert [row["order_id"] for row in short.lines] == [closed]
 
 
 def test_no_open_orders_is_said_on_stderr(p2px):

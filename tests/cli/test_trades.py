@@ -51,6 +51,11 @@ def test_the_last_trades_are_listed_oldest_first(p2px, trade):
     assert p2px("trades", "tail", "-n", "2", "-o", "json").json == rows
 
 
+def test_none_is_shown_when_none_is_asked_for(p2px, trade):
+    trade(100)
+    assert p2px("trades", "tail", "-n", "0").err == "-n 0 shows none, without -f\n"
+
+
 def test_text_stands_in_columns_under_titles(p2px, trade):
     trade(100)
     title, line = p2px("trades", "tail", "-n", "1").out.splitlines()

@@ -75,6 +75,11 @@ def amended_lines(
     lines = [_line("amended", f"{_named(instrument, view)}  on {harmless(node)}", "good", paint)]
     lines += fill_lines(instrument, fills, amended.quantity - before, paint)
     lines += removed_lines(instrument, amended.removed, paint)
+    if amended.status is Status.FILLED and not amended.fills:
+        traded = instrument.quantity_text(amended.filled)
+        lines.append(
+            _line("filled", f"with the {traded} that had traded before: it is closed", "good", paint)
+        )
     if amended.status is Status.CANCELLED:
         lines.append(_line("cancelled", "nothing of it is left to trade", "warn", paint))
     return lines
@@ -182,7 +187,7 @@ def order_page(instrument: Instrument, view: OrderView, paint: Paint = plain) ->
     return lines
 
 
-def orders_table(rows: Sequence[tuple[Instrument, OrderView]]) -> Table:
+def orders_table(rows: Sequence[tuple[Instrument, OrderView]], empty: str = "no open orders") -> Table:
     """Return orders as a table, in the order given."""
     return Table(
         columns=(
@@ -210,7 +215,7 @@ def orders_table(rows: Sequence[tuple[Instrument, OrderView]]) -> Table:
             )
             for instrument, view in rows
         ],
-        empty="no open orders",
+        empty=empty,
     )
 
 

@@ -117,8 +117,11 @@ def _mode(
 def _tidy(folder: ClusterFolder, report: ClusterReport, traders: Sequence[Trader]) -> None:
     """Cancel what is left of the traders' orders; theirs alone, for they trade under names of their own."""
     for trader in traders:
-        with dial(folder, report, report.nodes[0].name, owner=trader.client.owner) as client:
-            client.submit(trader.market, [CancelAll()])
+        trader.client.close()  # after an interruption they are still sending
+    for trader in traders:
+        with dial(folder, report, trader.client.node, owner=trader.client.owner) as client:
+            while client.orders(trader.market, trader.client.owner, limit=1):  # others may be on their way
+                client.submit(trader.market, [CancelAll()])
 
 
 def _share(mode: str, setting: Setting) -> int:

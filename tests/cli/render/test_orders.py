@@ -76,6 +76,14 @@ def test_amend_shows_only_the_fills_it_caused():
     assert lines[1] == "filled    0.1 @ 30001.00 against client2        remaining 0.4"
 
 
+def test_an_amend_down_to_what_had_traded_says_that_it_closed_the_order():
+    view = placed_view(BUY, "client1", 3, Placed(9, Status.FILLED, 0, 0))
+    amended = Amended(9, Status.FILLED, 20_000_000, 3_000_000, 20_000_000, 0, [])
+    assert amended_lines(BTC, view, amended, "client1")[1:] == [
+        "filled    with the 0.2 that had traded before: it is closed"
+    ]
+
+
 def test_cancelled_and_repeated_lines():
     second = Instrument("ETH/USD", 2, tick=1_000_000, lot=1, max_price=10**11, max_quantity=10**14)
     assert cancelled_line(second, 5, 30_000_000) == "cancelled 2-5  0.3 ETH/USD unfilled"
