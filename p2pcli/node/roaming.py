@@ -18,7 +18,7 @@ from p2pcli.log.entry import LogFull, LogRefuses
 from p2pcli.market.commands import Checkpoint, Command, Define, Move, Place
 from p2pcli.node.answers import Answer
 from p2pcli.node.client import ExchangeClient
-from p2pcli.node.requests import BadRequest, Busy, NoSuchMarket, NotServing, Unknown
+from p2pcli.node.requests import BadRequest, Busy, Forbidden, NoSuchMarket, NotServing, Unknown
 from p2pcli.rpc.auth import KeyRefused
 from p2pcli.rpc.credentials import Credentials
 
@@ -110,7 +110,12 @@ class RoamingClient:
                 else:
                     try:
                         return client.submit(market, named)
-                    except (BadRequest, NoSuchMarket, LogFull) as error:  # so would whoever is asked
+                    except (
+                        BadRequest,
+                        Forbidden,
+                        NoSuchMarket,
+                        LogFull,
+                    ) as error:  # so would whoever is asked
                         raise _verdict(is_unknown, error, began) from error
                     except P2pxError as error:
                         trouble = error

@@ -259,6 +259,8 @@ def test_a_program_elsewhere_needs_addresses_a_key_and_the_ca_alone(first, tmp_p
         assert cy._reader.node == "client2"
         with pytest.raises(Forbidden):
             cy.orders(owner="ann")
+        with pytest.raises(Forbidden):
+            cy.halt("BTC/USD")
         paused = report.child("client2").pid
         os.kill(paused, signal.SIGSTOP)
         try:
