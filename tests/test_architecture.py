@@ -7,9 +7,9 @@ same commit, where its reviewer sees it.
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -248,7 +248,8 @@ ROOMS_WITHOUT_PURPOSE = {"utils", "util", "helpers", "helper", "common", "misc",
 UNPICKLERS = {"pickle", "cPickle", "marshal", "shelve", "dill", "jsonpickle", "multiprocessing.connection"}
 
 
-class Room(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Room:
     """One file of the package."""
 
     name: str  # log.sqlite; a package's own page is called by the package
@@ -259,6 +260,11 @@ class Room(NamedTuple):
     @property
     def floor(self) -> str:
         return self.name.partition(".")[0]
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Everything in the tree."""
+        return tuple(ast.walk(self.tree))
 
 
 @cache
@@ -274,7 +280,7 @@ def rooms() -> tuple[Room, ...]:
 
 def imports(room: Room) -> Iterator[tuple[str, int]]:
     """Yield every imported module or name in full, ``os`` or ``p2pcli.log.entry.Batch``, with its line."""
-    for node in ast.walk(room.tree):
+    for node in room.nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -282,10 +288,11 @@ def imports(room: Room) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
+@cache
 def media(room: Room) -> dict[str, int]:
     """Return the media a room touches, each with the first line that does."""
     names: dict[str, str] = {}  # a name in the file: what it stands for
-    for node in ast.walk(room.tree):
+    for node in room.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:  # ``import os.path`` gives the name ``os``
                 names[alias.asname or alias.name.partition(".")[0]] = (
@@ -294,7 +301,7 @@ def media(room: Room) -> dict[str, int]:
         elif isinstance(node, ast.ImportFrom):
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     touched: dict[str, int] = {}
-    for node in ast.walk(room.tree):
+    for node in room.nodes:
         if not isinstance(node, ast.Name | ast.Attribute | ast.Call):
             continue
         for medium in media_of(node, names):
@@ -407,7 +414,7 @@ def test_rooms_and_functions_stay_small() -> None:
             lines = room.text.count("\n")
             if lines > MAX_LINES:
                 yield f"{at(room, 1)} {lines} lines: look for a second purpose"
-            for node in ast.walk(room.tree):
+            for node in room.nodes:
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     length = (node.end_lineno or node.lineno) - node.lineno + 1
                     if length > MAX_FUNCTION:
@@ -420,7 +427,7 @@ def test_classes_are_named_after_what_they_are() -> None:
     complaints(
         f"{at(room, node)} {node.name}"
         for room in rooms()
-        for node in ast.walk(room.tree)
+        for node in room.nodes
         if isinstance(node, ast.ClassDef) and node.name.endswith(UNFOUND_NAMES)
     )
 
@@ -428,7 +435,7 @@ def test_classes_are_named_after_what_they_are() -> None:
 def test_nothing_catches_everything_to_carry_on() -> None:
     def broad() -> Iterator[str]:
         for room in rooms():
-            for node in ast.walk(room.tree):
+            for node in room.nodes:
                 if not isinstance(node, ast.ExceptHandler) or room.name in OUTERMOST:
                     continue
                 caught = ast.unparse(node.type) if node.type else "everything"
@@ -443,7 +450,7 @@ def test_no_room_changes_a_global() -> None:
     complaints(
         f"{at(room, node)} global {', '.join(node.names)}"
         for room in rooms()
-        for node in ast.walk(room.tree)
+        for node in room.nodes
         if isinstance(node, ast.Global)
     )
 
@@ -467,7 +474,7 @@ def test_processes_are_spawned_and_never_forked() -> None:
             for name, line in imports(room):
                 if name.startswith("multiprocessing.") and not name.startswith("multiprocessing.process."):
                     yield f"{at(room, line)} imports {name}, which follows the default start method"
-            for node in ast.walk(room.tree):
+            for node in room.nodes:
                 match node:
                     case ast.Attribute(value=ast.Name("multiprocessing"), attr=name) if name != "get_context":
                         yield f"{at(room, node)} multiprocessing.{name} follows the default start method"
