@@ -124,7 +124,17 @@ def whereabouts(
     ca: Path | str,
 ) -> Whereabouts:
     """Return the cluster that a program means, as ``ExchangeClient`` takes it. Raises as that does."""
-    return _listed(cluster, home, key, addresses, ca) if addresses else _here(cluster, home, key)
+    if not addresses:
+        return _here(cluster, home, key)
+    if key is None or home is not None:
+        raise BadArgument(
+            "addresses= takes an owner's key and no home=: it is for machines that are none of the cluster's",
+            hint='ExchangeClient(addresses=["10.0.0.1:4001"], key="ann.key", ca="ca.pem")',
+        )
+    where = Listed([addresses] if isinstance(addresses, str) else addresses, Path(key), str(ca))
+    if cluster not in (None, where.cluster):
+        raise BadArgument(f"{key} is a key of cluster {where.cluster}, not of {cluster}")
+    return where
 
 
 def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) -> Whereabouts:
@@ -140,24 +150,6 @@ def _here(cluster: str | None, home: Path | str | None, key: Path | str | None) 
         return Here(folder, folder.credentials)
     path = Path(key)
     return Here(folder, lambda: read_key(path, folder.name).credentials(folder.authority() or authority))
-
-
-def _listed(
-    cluster: str | None,
-    home: Path | str | None,
-    key: Path | str | None,
-    addresses: Sequence[str],
-    ca: Path | str,
-) -> Whereabouts:
-    if key is None or home is not None:
-        raise BadArgument(
-            "addresses= takes an owner's key and no home=: it is for machines that are none of the cluster's",
-            hint='ExchangeClient(addresses=["10.0.0.1:4001"], key="ann.key", ca="ca.pem")',
-        )
-    where = Listed([addresses] if isinstance(addresses, str) else addresses, Path(key), str(ca))
-    if cluster not in (None, where.cluster):
-        raise BadArgument(f"{key} is a key of cluster {where.cluster}, not of {cluster}")
-    return where
 
 
 def _address(text: str) -> Address:
