@@ -182,7 +182,7 @@ def test_without_a_market_every_market_is_meant(ann: ExchangeClient, bob: Exchan
 
 def test_a_full_book_has_every_order_in_the_order_it_fills(ann: ExchangeClient, bob: ExchangeClient) -> None:
     second, first, third = ann.buy(1, 10), bob.buy(1, 11), bob.buy(1, 10)
-    book = ann.full_book()
+    book = bob.full_book()  # who has seen all three
     assert (book.bids, book.asks) == ((first, second, third), ())
 
 
