@@ -1,8 +1,9 @@
 """Orders and trades of the past, in a SQLite file of this node's own. Derived from the log.
 
-Written in the background, one row an entry, because a row an order would cost more than matching
-does. The rows of ``touches`` go in with one statement an entry, from a list of numbers that SQLite takes
-apart without the interpreter's lock: 0.5 us an order for everything, 1.8 with pairs instead of numbers.
+Written in the background, one row an entry, because a row an order would cost more than matching does; some
+rows at a time with pauses in between, because an order that meets the writer waits for it. The rows of
+``touches`` go in with one statement an entry, from a list of numbers that SQLite takes apart without the
+interpreter's lock: 0.5 us an order for everything, 1.8 with pairs instead of numbers.
 What is not written yet is answered from memory.
 """
 
@@ -12,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from time import sleep
 
 import msgspec
 
@@ -23,8 +25,12 @@ from p2pcli.node.machine import Applied
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
 
 MAX_PENDING = 50_000  # entries not yet written; beyond it the applying thread waits
-GATHER_S = 0.05  # entries that arrive meanwhile share a transaction; one each cost every node 0.1 ms an order
-ROWS = 64  # written by one statement; 448 values, and SQLite takes 999 at least
+GATHER_S = 0.05  # so long an entry waits for others to share a transaction; one each cost 0.1 ms an order ...
+LONGEST_S = 0.5  # ... and so long in all: every transaction delays the orders that it meets
+GATHER_BYTES = 1 << 20  # of bodies and outcomes, which is as much as is gathered
+ROWS = 32  # written by one statement; 224 values, and SQLite takes 999 at least
+PAUSE_S = 0.001  # between two pieces of so many, for the orders that wait ...
+FEW_ROWS = 2_000  # ... unless there are so many rows that the writer must keep up
 RETRY_S = 1.0  # before a failed write is tried again: a full disk may have room by then
 
 logger = logging.getLogger(__name__)
@@ -44,6 +50,10 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     producer: str
     touched: list[int]  # ascending, which is the order of the table's own: 0.35 us a row instead of 0.57
 
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.outcomes)
+
     def record(self) -> Record:
         return record_of(self.sequence, self.time_ns, self.body, self.outcomes, self.producer)
 
@@ -57,6 +67,8 @@ class History:
         self._pending: deque[_Row] = deque()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        self._pending_bytes = 0
+        self._wanted = 0  # up to which sequence somebody waits
         self._stopping = False
         self._failed = ""
         try:
@@ -102,7 +114,8 @@ class History:
             while len(self._pending) >= MAX_PENDING and not self._stopping:
                 self._changed.wait()
             self._pending.append(row)
-            if len(self._pending) == 1:
+            before, self._pending_bytes = self._pending_bytes, self._pending_bytes + row.size
+            if len(self._pending) == 1 or before < GATHER_BYTES <= self._pending_bytes:
                 self._changed.notify_all()
 
     def run(self) -> None:
@@ -111,8 +124,7 @@ class History:
             with self._changed:
                 while not self._pending and not self._stopping:
                     self._changed.wait()
-                if not self._stopping:
-                    self._changed.wait(GATHER_S)
+                self._gather()
                 rows = list(self._pending)
                 if not rows:
                     break
@@ -134,13 +146,28 @@ class History:
                 self._failed = ""
                 self._written = rows[-1].sequence
                 for _ in rows:
-                    self._pending.popleft()
+                    self._pending_bytes -= self._pending.popleft().size
                 self._changed.notify_all()
+
+    def _gather(self) -> None:
+        """Wait while more comes, but not for long, not for much, and not while somebody waits for it."""
+        end, seen = monotonic() + LONGEST_S, 0
+        while (
+            seen < len(self._pending)
+            and self._pending_bytes < GATHER_BYTES
+            and self._wanted <= self._written
+            and not self._stopping
+            and monotonic() < end
+        ):
+            seen = len(self._pending)
+            self._changed.wait(GATHER_S)
 
     def make_durable(self, sequence: int, timeout: float) -> None:
         """Return once everything up to ``sequence`` is on the disk. Raises ``HistoryBroken``."""
         deadline = monotonic() + timeout
         with self._changed:
+            self._wanted = max(self._wanted, sequence)
+            self._changed.notify_all()
             while self._written < sequence:
                 left = deadline - monotonic()
                 if self._failed or left <= 0:
@@ -237,11 +264,9 @@ class History:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             for start in range(0, len(rows), ROWS):
+                if start and len(rows) <= FEW_ROWS and not self._stopping:
+                    sleep(PAUSE_S)
                 self._insert(rows[start : start + ROWS])
-            self._writer.executemany(
-                "INSERT OR IGNORE INTO touches SELECT value, ? FROM json_each(?)",
-                [(row.sequence, _json(row.touched).decode()) for row in rows if row.touched],
-            )
             self._writer.execute("COMMIT")
         except sqlite3.Error:
             if self._writer.in_transaction:  # a full disk has ended it already
@@ -252,6 +277,10 @@ class History:
         # A statement for each takes 4.2 us instead of 2.2, and asks for the interpreter's lock each time.
         values = [value for row in rows for value in msgspec.structs.astuple(row)[:7]]
         self._writer.execute(_insertion(len(rows)), values)
+        self._writer.executemany(
+            "INSERT OR IGNORE INTO touches SELECT value, ? FROM json_each(?)",
+            [(row.sequence, _json(row.touched).decode()) for row in rows if row.touched],
+        )
 
 
 def _insertion(rows: int) -> str:

@@ -68,3 +68,19 @@ def test_what_waits_together_is_written_together(tmp_path, entries):
     touching = [each.sequence for each in history._archive.touching([2], entries)]
     assert touching == list(range(3, entries + 1, 3))
     history.close()
+
+
+def test_entries_of_several_pieces_are_all_written_for_who_waits(tmp_path):
+    history = History(tmp_path / "history.db")
+    count = 2 * ROWS + 1
+    for sequence in range(1, count + 1):
+        history.add(applied(sequence), b"%d" % sequence)
+    writing = threading.Thread(target=history.run)
+    writing.start()
+    history.make_durable(count, 20)
+    assert (history.written, history.waiting) == (count, 0)
+    found = history._writer.execute("SELECT sequence, body FROM entries ORDER BY sequence").fetchall()
+    assert found == [(sequence, b"%d" % sequence) for sequence in range(1, count + 1)]
+    history.stop()
+    writing.join()
+    history.close()

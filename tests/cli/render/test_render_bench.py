@@ -36,7 +36,21 @@ def test_the_heading_says_what_was_measured_on_what():
 
 def test_a_mode_is_a_row_with_its_latencies_and_the_lag_of_the_slowest_node():
     assert table(RESULT).rows == [
-        *[("open", "1,000", "0.50 ms", "0.70 ms", "2.00 ms", "9.00 ms", "12.35 ms", "2.5", "1.2", "12 ms")]
+        *[
+            (
+                "open",
+                "1,000",
+                "0.50 ms",
+                "0.70 ms",
+                "2.00 ms",
+                "9.00 ms",
+                "12.35 ms",
+                "2.5",
+                "10.0",
+                "1.2",
+                "12 ms",
+            )
+        ]
     ]
 
 
