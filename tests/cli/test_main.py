@@ -391,7 +391,7 @@ def test_an_order_costs_little_more_than_importing_click(p2px):
 
 @pytest.mark.slow
 def test_output_that_nobody_reads_is_no_error(p2px):
-    with p2px.start("order", "ls", "--all", "-o", "jsonl") as run:
+    with p2px.start("order", "ls", "--all", "-n", "10000", "-o", "jsonl") as run:
         run.stdout.close()
         assert run.wait() == 0
         assert run.stderr.read() == ""
