@@ -305,7 +305,7 @@ def test_trades_are_followed_from_the_first_through_a_kill(
 def test_markets_tell_their_rules_and_their_day(ann: ExchangeClient, bob: ExchangeClient) -> None:
     ann.sell(1, 150)
     bob.buy(1, 150)
-    btc, eth = ann.markets()
+    btc, eth = bob.markets()  # who has seen the trade
     assert (btc.symbol, btc.tick, btc.halted) == ("BTC/USD", Decimal("0.01"), False)
     assert btc.last_price == 150
     assert btc.high_24h is not None
