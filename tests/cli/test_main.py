@@ -394,5 +394,7 @@ def test_output_that_nobody_reads_is_no_error(p2px):
     with p2px.start("order", "ls", "--all", "-n", "10000", "-o", "jsonl") as run:
         run.stdout.close()
         assert run.wait() == 0
-        assert run.stderr.read() == ""
+        said = run.stderr.read()
+    # Other tests may have left more orders in this cluster than any list shows.
+    assert said == "" or said.startswith("these are the newest 10000 "), said
     assert os.path.exists(p2px.home)
