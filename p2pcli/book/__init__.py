@@ -5,7 +5,7 @@
 ``book``      two ladders and the matching (start reading here)
 
     Book -- bids: Ladder -- levels {rank: Level} -- queue [Order, Order, ...]    first come, first filled
-         -- asks: Ladder -- blocks [[ranks], [ranks], ...]                        best rank last
+         -- asks: Ladder -- near [ranks], best last; far [piles of prices]        near ones in order
          -- owners {name: {id: Order}}
 
 Everything is an ``int``: ticks and lots. Values that only readers want are made when they read.
