@@ -22,6 +22,7 @@ from p2pcli.node.client import ExchangeClient
 from p2pcli.node.engine import open_log
 from p2pcli.node.export import book_rows
 from p2pcli.node.record import Record
+from p2pcli.node.requests import NotCaughtUp
 from p2pcli.node.roaming import Address
 
 FRESH_S = 0.05  # age at which the state file is read again
@@ -29,6 +30,7 @@ POLL_S = 0.02
 READ_ENTRIES = 1000
 TRIMS = 5  # of the log, while it is being read, after which reading is given up
 ANSWER_S = 10.0
+REST_S = 30.0  # for a healed node to have what others have: etcd may hold several elections in a row
 REST_TRIES = 50  # readings of a node until book and digest are of one sequence
 
 SUPERVISOR = "supervisor"
@@ -214,9 +216,15 @@ class Arena:
         return {slot.name for slot in self.plan.nodes if not slot.hosts or self.market in slot.hosts}
 
     def _state(self, name: str, goal: int) -> NodeState:
+        deadline = monotonic() + REST_S
         with self.dial(name, ANSWER_S) as client:
             while True:
-                sequence, book = client.full_book(self.market, goal)
+                try:
+                    sequence, book = client.full_book(self.market, goal)
+                except NotCaughtUp:
+                    if monotonic() > deadline:
+                        raise
+                    continue
                 at, digest = client.state_digest(self.market)
                 if at == sequence:
                     rows = [
