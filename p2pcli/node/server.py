@@ -20,7 +20,7 @@ from p2pcli.node.rotation import RotationView
 from p2pcli.node.session import Session
 from p2pcli.rpc.auth import BUSY, ROLE_OWNER, ROLE_PEER, Away, Hello, SecretRetired
 from p2pcli.rpc.frame import framed
-from p2pcli.rpc.tcp import Connection, Listener
+from p2pcli.rpc.tcp import Connection, ConnectionLost, Listener
 
 OUT_OF_DESCRIPTORS_S = 0.1  # pause before accepting again; without it the acceptor would spin
 STRANGER_S = 1.0  # after which a caller without a proof loses its place when the node is full
@@ -90,7 +90,7 @@ class Server:
                 return
             try:
                 connection = Connection(sock)
-            except OSError:  # the caller was gone before it was greeted
+            except ConnectionLost:  # the caller was gone before it was greeted
                 sock.close()
                 continue
             with self._lock:

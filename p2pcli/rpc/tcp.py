@@ -70,7 +70,10 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        """Take over a connected socket; until ``settle`` its frames are limited as a stranger's."""
+        """Take over a connected socket; until ``settle`` its frames are limited as a stranger's.
+
+        Raises ``ConnectionLost`` when the other side is gone already.
+        """
         self._sock = sock
         self._decoder = FrameDecoder(MAX_FRAME_BEFORE_AUTH)
         self._send_lock = threading.Lock()
@@ -81,10 +84,13 @@ class Connection:
         self._closed = False
         self._tls: Tls | None = None
         self._early: list[bytes] = []  # payloads that came in one piece with the end of the TLS handshake
-        host, port = sock.getpeername()[:2]
+        try:
+            host, port = sock.getpeername()[:2]
+            _tune(sock)
+        except OSError as error:  # reset since it was connected, by a process that was killed
+            raise ConnectionLost(f"the other side is gone: {error.strerror}") from error
         self.address = f"{host}:{port}"
         self.session = ""  # what both ends call this conversation in their logs, from the handshake on
-        _tune(sock)
 
     # -- receiving --------------------------------------------------------------------------------
 

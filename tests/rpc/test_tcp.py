@@ -1,6 +1,7 @@
 """Real sockets: handshakes that succeed and fail, slow readers, strangers."""
 
 import socket
+import struct
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from p2pcli.rpc.credentials import Credentials
 from p2pcli.rpc.frame import framed
 from p2pcli.rpc.handshake import dial
 from p2pcli.rpc.tcp import (
+    Connection,
     ConnectionLost,
     Listener,
     NoAnswer,
@@ -100,6 +102,19 @@ def test_a_reader_that_takes_nothing_does_not_hold_up_the_sender(node):
 def test_a_silent_node_is_given_up_at_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoAnswer):
         dial("127.0.0.1", silent.getsockname()[1], CREDENTIALS, timeout=0.3)
+
+
+def test_whoever_is_gone_before_a_word_was_said_is_lost():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        caller = socket.create_connection(server.getsockname(), timeout=10)
+        taken, _ = server.accept()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    taken.close()  # with a reset, as of a process that was killed
+    with caller:
+        with pytest.raises(ConnectionResetError):
+            caller.recv(1)
+        with pytest.raises(ConnectionLost, match="the other side is gone"):
+            Connection(caller)
 
 
 def test_nobody_listening_is_said_so():
