@@ -148,7 +148,7 @@ def _await(
     deadline: float,
     on_progress: Progress,
 ) -> ClusterReport | None:
-    """Return the cluster once it is ready, None when it is being stopped; stop what is ours otherwise."""
+    """Return the cluster once it is ready, None when it ends; stop what is ours otherwise."""
     last: ClusterReport | None = None
     failure: Failure | None = None
     try:
@@ -157,6 +157,8 @@ def _await(
             failure = failure or last.failure
             if last.state in (ClusterState.READY, ClusterState.DEGRADED):
                 return last
+    except ClusterNotRunning:  # killed after it had taken our call
+        return None
     except (StillChanging, SupervisorSilent):
         if is_ours:
             down(folder, timeout=END_S)

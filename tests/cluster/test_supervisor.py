@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from p2pcli.cluster.control import ChildFailed, Control, StillChanging
+from p2pcli.cluster.folder import ClusterNotRunning
 from p2pcli.cluster.plan import NodeSlot
 from p2pcli.cluster.report import ClusterState, NoSuchChild, State
 from p2pcli.cluster.requests import BadCount, NothingToKill
@@ -78,6 +79,20 @@ def test_up_right_after_the_kill_waits_for_the_last_child(trial, is_alive) -> No
     os.kill(supervisor, signal.SIGKILL)
     trial.up()
     assert not any(map(is_alive, children))
+
+
+def test_a_supervisor_that_dies_after_it_took_the_call_is_not_waited_for(trial, monkeypatch) -> None:
+    def dies(control: Control, deadline: float) -> None:
+        nonlocal died
+        died = True
+        monkeypatch.undo()
+        raise ClusterNotRunning("cluster trial is not running")
+
+    died = False
+    trial.up()
+    monkeypatch.setattr(Control, "watch", dies)
+    assert trial.up().already_running
+    assert died
 
 
 def test_a_terminal_that_closes_does_not_end_the_cluster(trial) -> None:
