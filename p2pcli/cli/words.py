@@ -4,7 +4,15 @@ from collections.abc import Iterable, Mapping
 
 from p2pcli.errors import BadInput, NotFound
 from p2pcli.market.commands import Place, SelfTrade, Side, TimeInForce
-from p2pcli.market.instrument import MARKET_PRICE, Instrument, order_parts, parse_order_name, units_of
+from p2pcli.market.instrument import (
+    MARKET_PRICE,
+    Instrument,
+    first_market,
+    order_parts,
+    parse_order_name,
+    symbol_meant,
+    units_of,
+)
 
 TIFS = {"gtc": TimeInForce.GTC, "ioc": TimeInForce.IOC, "fok": TimeInForce.FOK}
 SELF_TRADES = {
@@ -87,8 +95,8 @@ def market_named(instruments: Mapping[str, Instrument], wanted: str) -> Instrume
     Raises ``NoSuchMarket``.
     """
     if not wanted:
-        return min(instruments.values(), key=lambda instrument: instrument.number)
-    symbol = wanted.upper().replace("-", "/")
+        return first_market(instruments.values())
+    symbol = symbol_meant(wanted)
     if symbol in instruments:
         return instruments[symbol]
     raise NoSuchMarket(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from p2pcli.errors import BadInput
-from p2pcli.market.instrument import Instrument
+from p2pcli.market.instrument import Instrument, first_market, symbol_meant
 from p2pcli.node.requests import NoSuchMarket
 
 Number = str | int | Decimal  # never float: 0.1 + 0.2 is not 0.3
@@ -52,8 +52,8 @@ def chosen(what: str, word: str, known: Mapping[str, _Shape]) -> _Shape:
 def market_of_symbol(instruments: Mapping[str, Instrument], cluster: str, market: str | None) -> Instrument:
     """Return the market of that symbol, in capitals or not; None means the first. Raises ``NoSuchMarket``."""
     if market is None:
-        return min(instruments.values(), key=lambda instrument: instrument.number)
-    symbol = text("market", market).upper().replace("-", "/")
+        return first_market(instruments.values())
+    symbol = symbol_meant(text("market", market))
     if symbol not in instruments:
         raise NoSuchMarket(
             f"cluster {cluster} has no market {market[:60]!a}",

@@ -7,6 +7,7 @@ and no float or Decimal is needed.
 """
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -162,6 +163,16 @@ def order_parts(text: str) -> tuple[str, str]:
             f"order {_shown(text)} is not QTY@PRICE", hint="write it like 0.5@30000, or 0.5@market"
         )
     return quantity, MARKET_PRICE if price.lower() == MARKET_PRICE else price
+
+
+def symbol_meant(text: str) -> str:
+    """Return a symbol that people wrote in small letters, or with - for /, as markets have it."""
+    return text.upper().replace("-", "/")
+
+
+def first_market(instruments: Iterable[Instrument]) -> Instrument:
+    """Return the market that is meant when none is named."""
+    return min(instruments, key=lambda instrument: instrument.number)
 
 
 def units_of(what: str, text: str) -> int:
