@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS touches (
 """
 TO_2 = "ALTER TABLE entries ADD COLUMN producer TEXT NOT NULL DEFAULT ''"
 
+_encode = msgspec.json.Encoder().encode
+
 Value = int | str | bytes | None  # of a statement
 
 
@@ -52,9 +54,9 @@ def _outcomes(groups: list[Group], notes: list[Notes]) -> list[list[Outcome]]:
     return [outcomes_of(noted, group.commands) for group, noted in zip(groups, notes, strict=True)]
 
 
-def _json(numbers: Collection[int]) -> str:
-    """Return numbers as SQLite takes them apart without the interpreter's lock."""
-    return msgspec.json.encode(list(numbers)).decode()
+def as_json(numbers: list[int]) -> str:
+    """Return numbers as SQLite takes them apart, without the interpreter's lock."""
+    return _encode(numbers).decode()
 
 
 class HistoryBroken(P2pxError):
@@ -146,14 +148,14 @@ class Archive:
         sequences = self._rows(
             "SELECT DISTINCT sequence FROM touches"
             " WHERE order_id IN (SELECT value FROM json_each(?)) AND sequence <= ? ORDER BY sequence",
-            _json(orders),
+            as_json(list(orders)),
             through,
         )
         for start in range(0, len(sequences), PAGE):
             page = [sequence for (sequence,) in sequences[start : start + PAGE]]
             yield from self._records(
                 "SELECT * FROM entries WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence",
-                _json(page),
+                as_json(page),
             )
 
     def trading(self, first: int, last: int, through: int) -> Iterator[Record]:

@@ -20,7 +20,7 @@ import msgspec
 from p2pcli.clock import monotonic
 from p2pcli.market.commands import Side
 from p2pcli.market.views import OrderView, TradeView
-from p2pcli.node.archive import SCHEMA, TO_2, VERSION, Archive, HistoryBroken, record_of
+from p2pcli.node.archive import SCHEMA, TO_2, VERSION, Archive, HistoryBroken, as_json, record_of
 from p2pcli.node.machine import Applied
 from p2pcli.node.record import Record, amended_takers, later, placement, placements, touched, trades
 
@@ -34,7 +34,6 @@ FEW_ROWS = 2_000  # ... unless there are so many rows that the writer must keep 
 RETRY_S = 1.0  # before a failed write is tried again: a full disk may have room by then
 
 logger = logging.getLogger(__name__)
-_json = msgspec.json.Encoder().encode
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
@@ -279,7 +278,7 @@ class History:
         self._writer.execute(_insertion(len(rows)), values)
         self._writer.executemany(
             "INSERT OR IGNORE INTO touches SELECT value, ? FROM json_each(?)",
-            [(row.sequence, _json(row.touched).decode()) for row in rows if row.touched],
+            [(row.sequence, as_json(row.touched)) for row in rows if row.touched],
         )
 
 
