@@ -133,10 +133,11 @@ def bench(
     if histogram:
         screen.lines(line for each in result.modes for line in bars(each))
     if before is not None:
-        screen.lines(f"{compared(ratio)} {compare}" for ratio in ratios(result, before))
+        beside = ratios(result, before)
+        screen.lines(f"{compared(ratio)} {compare}" for ratio in beside)
         if other := differences(result, before):
             screen.note(f"not the same as in {compare}: {'; '.join(other)}")
-        if not ratios(result, before):
+        if not beside:
             screen.note(
                 f"{compare} has no mode of these: it has {listed(each.mode for each in before.modes)}"
             )

@@ -66,9 +66,7 @@ class ReadOrders(msgspec.Struct, frozen=True, array_like=True, tag=3):
     closed: bool = False
     limit: int = 1000
     at_least: int = 0
-    beyond: int = (
-        0  # only open orders above this id, or of all those below it; 0: from the first, or the last
-    )
+    beyond: int = 0  # open: only those above this id; else only those below it; 0: from the first or the last
 
 
 class ReadOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):

@@ -36,6 +36,9 @@ class NobodyServes(NotRunning):
     code = "nobody_serves"
 
 
+FINAL = (BadRequest, Forbidden, LogFull, NoSuchMarket)  # whoever is asked would say the same
+
+
 class RoamingClient:
     """Submits for one owner through any node of a cluster, beginning with the first address.
 
@@ -110,12 +113,7 @@ class RoamingClient:
                 else:
                     try:
                         return client.submit(market, named)
-                    except (
-                        BadRequest,
-                        Forbidden,
-                        NoSuchMarket,
-                        LogFull,
-                    ) as error:  # so would whoever is asked
+                    except FINAL as error:
                         raise _verdict(is_unknown, error, began) from error
                     except P2pxError as error:
                         trouble = error
